@@ -1,0 +1,334 @@
+"""What a network runs: its operators in order, for one batch size and dtype; and the same for whole populations.
+
+A `Workload` is one network. A `CostTable` holds the operators of every option of a search space, so that a quantity
+which adds up over operators is worked out once an operator and then gathered and summed for any number of genotypes.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from latency_models.operators import (
+    ACTIVATION_FLOPS,
+    DTYPE_BYTES,
+    OP_KINDS,
+    Op,
+    OpArrays,
+    activation,
+    add,
+    conv2d,
+    global_pool,
+    linear,
+    norm,
+    pool,
+    scale,
+)
+
+__all__ = [
+    "ACTIVATION_FLOPS",
+    "DTYPE_BYTES",
+    "OP_KINDS",
+    "CostTable",
+    "Op",
+    "OpArrays",
+    "Slot",
+    "Workload",
+    "activation",
+    "add",
+    "conv2d",
+    "global_pool",
+    "linear",
+    "norm",
+    "pool",
+    "scale",
+]
+
+_FORMAT = "latency_models.workload"
+_VERSION = 1
+_CHUNK = 16384  # genotypes handled at once: the intermediate arrays stay in the cache
+
+
+@dataclass(frozen=True)
+class Workload:
+    """The operators of one network in the order they run; an op's inputs are positions in `ops`, -1 the network's input.
+
+    Raises:
+        ValueError: If there is no operator, or one reads an output that does not exist yet.
+    """
+
+    ops: tuple[Op, ...]
+    batch_size: int
+    dtype: str
+
+    def __post_init__(self) -> None:
+        if not self.ops:
+            raise ValueError("a workload needs at least one operator")
+        _check_inputs(self.ops)
+
+    @staticmethod
+    def chain(blocks: Sequence[Sequence[Op]], *, batch_size: int, dtype: str) -> "Workload":
+        """Runs blocks one after another: a block's -1 becomes the last op of the block before; empty blocks vanish."""
+        ops: list[Op] = []
+        for block in blocks:
+            start = len(ops)
+            for op in block:
+                inputs = tuple(i + start if i >= 0 else start - 1 for i in op.inputs)
+                ops.append(op if inputs == op.inputs else replace(op, inputs=inputs))
+        return Workload(tuple(ops), batch_size, dtype)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the network's input, batch included."""
+        for op in self.ops:
+            if -1 in op.inputs:
+                return op.input_shapes[op.inputs.index(-1)]
+        raise ValueError("no operator of the workload reads the network's input")
+
+    @property
+    def flops(self) -> int:
+        """Of all operators, for the whole batch."""
+        return sum(op.flops for op in self.ops)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of convolutions and linear layers, for the whole batch."""
+        return sum(op.macs for op in self.ops)
+
+    @property
+    def params(self) -> int:
+        """Trainable parameters."""
+        return sum(op.params for op in self.ops)
+
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of the parameters."""
+        return sum(op.weight_bytes for op in self.ops)
+
+    @property
+    def peak_activation_bytes(self) -> int:
+        """Most bytes of activations alive at once, the network's input included, weights not.
+
+        An activation lives from its producer to its last reader. A fused op writes over its first operand when nobody
+        reads that operand afterwards.
+        """
+        return peak_activation_bytes(self.ops)
+
+    @cached_property
+    def arrays(self) -> OpArrays:
+        """The operators as arrays."""
+        return OpArrays.of(self.ops)
+
+    def to_json(self) -> str:
+        """The workload as JSON text, which `from_json` reads."""
+        body = {"format": _FORMAT, "version": _VERSION, **asdict(self)}
+        return json.dumps(body)
+
+    @staticmethod
+    def from_json(text: str) -> "Workload":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: If the text is not JSON, of another format or version, or a field is missing or unknown.
+        """
+        body = json.loads(text)
+        if not isinstance(body, dict) or body.get("format") != _FORMAT:
+            raise ValueError(f"not a workload file: expected format {_FORMAT!r}")
+        if body.get("version") != _VERSION:
+            raise ValueError(
+                f"workload file: expected version {_VERSION}, got {body.get('version')}"
+            )
+        try:
+            ops = tuple(Op(**{k: _as_tuple(v) for k, v in op.items()}) for op in body["ops"])
+            return Workload(ops, body["batch_size"], body["dtype"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"workload file: {error}") from error
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place in the network whose operators depend on some of the decisions.
+
+    Attributes:
+        name: Of the place.
+        decisions: Columns of the genotype that decide what runs here.
+        rows: The operators for each combination of those decisions' options, the last decision varying fastest;
+            empty where nothing runs. Inputs count within the row, -1 being the output of the slot before.
+    """
+
+    name: str
+    decisions: tuple[int, ...]
+    rows: tuple[tuple[Op, ...], ...]
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """The operators of every network of a space, slot after slot, for one batch size and dtype.
+
+    Rows are numbered through all slots: the rows of slot 0, then those of slot 1, and so on.
+
+    Raises:
+        ValueError: If a slot names a decision that is not there or has the wrong number of rows.
+    """
+
+    cardinalities: tuple[int, ...]
+    slots: tuple[Slot, ...]
+    batch_size: int
+    dtype: str
+
+    def __post_init__(self) -> None:
+        for slot in self.slots:
+            if any(not 0 <= d < len(self.cardinalities) for d in slot.decisions):
+                raise ValueError(
+                    f"slot {slot.name!r}: decisions must be in 0..{len(self.cardinalities) - 1},"
+                    f" got {slot.decisions}"
+                )
+            expected = int(np.prod([self.cardinalities[d] for d in slot.decisions], dtype=np.int64))
+            if len(slot.rows) != expected:
+                raise ValueError(
+                    f"slot {slot.name!r}: expected {expected} rows, got {len(slot.rows)}"
+                )
+
+    @cached_property
+    def rows(self) -> tuple[tuple[Op, ...], ...]:
+        """All rows in global order."""
+        return tuple(row for slot in self.slots for row in slot.rows)
+
+    @cached_property
+    def arrays(self) -> OpArrays:
+        """All rows' operators, flattened, as arrays; `row_of_op` says which row each belongs to."""
+        return OpArrays.of([op for row in self.rows for op in row])
+
+    @cached_property
+    def row_of_op(self) -> Int[np.ndarray, " m"]:
+        """The global row of each flattened operator."""
+        return np.repeat(np.arange(len(self.rows)), [len(row) for row in self.rows])
+
+    @cached_property
+    def _addressing(self) -> tuple[np.ndarray, np.ndarray]:
+        """Factors [d, s] and offsets [s] that turn a genotype into its slots' rows."""
+        factors = np.zeros((len(self.cardinalities), len(self.slots)))
+        for s, slot in enumerate(self.slots):
+            step = 1
+            for d in reversed(slot.decisions):
+                factors[d, s] += step
+                step *= self.cardinalities[d]
+        sizes = [len(slot.rows) for slot in self.slots]
+        return factors, np.cumsum([0, *sizes])[:-1].astype(float)
+
+    def row_index(self, genotypes: Int[np.ndarray, "n d"]) -> Int[np.ndarray, "n s"]:
+        """The global row that each genotype takes in each slot.
+
+        Raises:
+            ValueError: If the genotypes have another width, or an option is out of range.
+        """
+        if genotypes.ndim != 2 or genotypes.shape[1] != len(self.cardinalities):
+            raise ValueError(
+                f"genotypes: expected shape (n, {len(self.cardinalities)}), got {genotypes.shape}"
+            )
+        limits = np.array(self.cardinalities)
+        if genotypes.size and (genotypes.min() < 0 or (genotypes.max(axis=0) >= limits).any()):
+            raise ValueError(f"genotypes: options must lie below {self.cardinalities}")
+        factors, offsets = self._addressing
+        return (genotypes.astype(float) @ factors + offsets).astype(np.int64)
+
+    def sum_ops(self, values: Float[np.ndarray, "m f"]) -> Float[np.ndarray, "r f"]:
+        """Adds up a quantity of the flattened operators over each row."""
+        columns = [
+            np.bincount(self.row_of_op, weights=column, minlength=len(self.rows))
+            for column in values.T
+        ]
+        return np.stack(columns, axis=1)
+
+    def sum_rows(
+        self, values: Float[np.ndarray, "r f"], genotypes: Int[np.ndarray, "n d"]
+    ) -> Float[np.ndarray, "n f"]:
+        """Adds up the rows' values over the rows that each genotype takes."""
+        total = np.empty((len(genotypes), values.shape[1]))
+        for part, rows in self._row_chunks(genotypes):
+            chunk = np.zeros((len(rows), values.shape[1]))
+            for column in rows.T:
+                chunk += np.take(values, column, axis=0)
+            total[part] = chunk
+        return total
+
+    def _row_chunks(self, genotypes: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        for start in range(0, len(genotypes), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            yield part, self.row_index(genotypes[part])
+
+    @cached_property
+    def _row_totals(self) -> np.ndarray:
+        ops = self.arrays
+        return self.sum_ops(np.stack([ops.flops, ops.macs, ops.params, ops.weight_bytes], axis=1))
+
+    def flops(self, genotypes: Int[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+        """FLOPs of all operators, for the whole batch."""
+        return self.sum_rows(self._row_totals[:, 0:1], genotypes)[:, 0]
+
+    def macs(self, genotypes: Int[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+        """Multiply-accumulates of convolutions and linear layers, for the whole batch."""
+        return self.sum_rows(self._row_totals[:, 1:2], genotypes)[:, 0]
+
+    def params(self, genotypes: Int[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+        """Trainable parameters."""
+        return self.sum_rows(self._row_totals[:, 2:3], genotypes)[:, 0]
+
+    def weight_bytes(self, genotypes: Int[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+        """Bytes of the parameters."""
+        return self.sum_rows(self._row_totals[:, 3:4], genotypes)[:, 0]
+
+    @cached_property
+    def _row_peaks(self) -> np.ndarray:
+        return np.array([peak_activation_bytes(row) if row else 0 for row in self.rows], float)
+
+    def peak_activation_bytes(self, genotypes: Int[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+        """Most bytes of activations alive at once: slots hand on one activation, so it is the greatest over the slots."""
+        total = np.empty(len(genotypes))
+        for part, rows in self._row_chunks(genotypes):
+            total[part] = self._row_peaks[rows].max(axis=1)
+        return total
+
+    def workload(self, genotype: Int[np.ndarray, " d"] | Sequence[int]) -> Workload:
+        """The network of one genotype."""
+        rows = self.row_index(np.asarray(genotype, np.int64)[None])[0]
+        blocks = [self.rows[r] for r in rows]
+        return Workload.chain(blocks, batch_size=self.batch_size, dtype=self.dtype)
+
+
+def peak_activation_bytes(ops: Sequence[Op]) -> int:
+    """Liveness over a chain of operators; see `Workload.peak_activation_bytes`."""
+    last_reader = {i: position for position, op in enumerate(ops) for i in op.inputs}
+    last_reader[len(ops) - 1] = len(ops)
+    alive: dict[int, int] = {}
+    for op in ops:
+        if -1 in op.inputs:
+            index = op.inputs.index(-1)
+            alive[-1] = int(np.prod(op.input_shapes[index])) * DTYPE_BYTES[op.dtype]
+            break
+    peak = sum(alive.values())
+    for position, op in enumerate(ops):
+        first = op.inputs[0] if op.inputs else None
+        if first is not None and op.fused and last_reader[first] == position:
+            alive.pop(first)
+        alive[position] = op.bytes_written
+        peak = max(peak, sum(alive.values()))
+        for i in list(alive):
+            if last_reader.get(i, position) <= position:
+                del alive[i]
+    return peak
+
+
+def _check_inputs(ops: Sequence[Op]) -> None:
+    for position, op in enumerate(ops):
+        if any(not -1 <= i < position for i in op.inputs):
+            raise ValueError(
+                f"op {op.name!r} at {position}: inputs must be -1 or an earlier position, got {op.inputs}"
+            )
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
