@@ -1,0 +1,147 @@
+"""Depthwise convolution that is fast on the backend at hand.
+
+XLA's CPU backend runs grouped convolutions one to two orders of magnitude below what the processor can do. There, the
+convolution is a sum of shifted products (one fused pass over the output), with gradients written the same way; on
+maps of a few pixels it is a batched matrix product with each channel's Toeplitz matrix. GPU and TPU have native
+kernels, and exported graphs need the native operator too.
+
+Padding is symmetric, `kernel // 2` on each side, as in PyTorch.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+Implementation: TypeAlias = Literal["native", "shifted"]
+
+TOEPLITZ_PIXELS = 16
+"""Largest map, in pixels, that runs as a matrix product (measured; see experiments/benchmarks/depthwise.py)."""
+
+
+def default_implementation() -> Implementation:
+    """`shifted` where JAX computes on the CPU, else `native`."""
+    return "shifted" if jax.default_backend() == "cpu" else "native"
+
+
+def depthwise_conv(
+    x: Float[Array, "n h w c"],
+    kernel: Float[Array, "k k 1 c"],
+    *,
+    stride: int,
+    implementation: Implementation,
+) -> Float[Array, "n ho wo c"]:
+    """Convolves each channel with its own kernel."""
+    if implementation == "native":
+        pad = kernel.shape[0] // 2
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            (stride, stride),
+            [(pad, pad), (pad, pad)],
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+            feature_group_count=x.shape[-1],
+        )
+    if x.shape[1] * x.shape[2] <= TOEPLITZ_PIXELS:
+        return _toeplitz(x, kernel[:, :, 0], stride)
+    return _shifted(x, kernel[:, :, 0], stride)
+
+
+def _toeplitz(x: Array, kernel: Array, stride: int) -> Array:
+    n, height, width, channels = x.shape
+    rows = jnp.asarray(_taps(height, kernel.shape[0], stride), x.dtype)
+    columns = jnp.asarray(_taps(width, kernel.shape[0], stride), x.dtype)
+    matrix = jnp.einsum("ohk,kjc,pwj->cophw", rows, kernel, columns)
+    out_shape = (len(rows), len(columns))
+    matrix = matrix.reshape(channels, out_shape[0] * out_shape[1], height * width)
+    y = jnp.einsum("coi,nic->noc", matrix, x.reshape(n, height * width, channels))
+    return y.reshape(n, *out_shape, channels)
+
+
+def _taps(size: int, kernel: int, stride: int) -> np.ndarray:
+    """One-hot `[output, input, tap]`: which tap joins an input position to an output position."""
+    tap = np.arange(size)[None, :] - stride * np.arange(-(-size // stride))[:, None] + kernel // 2
+    return tap[..., None] == np.arange(kernel)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _shifted(x: Array, kernel: Array, stride: int) -> Array:
+    size, pad = kernel.shape[0], kernel.shape[0] // 2
+    n, height, width, channels = x.shape
+    out_height, out_width = -(-height // stride), -(-width // stride)
+    padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    y = jnp.zeros((), x.dtype)
+    for i in range(size):
+        for j in range(size):
+            last = (n, i + (out_height - 1) * stride + 1, j + (out_width - 1) * stride + 1, channels)
+            shifted = lax.slice(padded, (0, i, j, 0), last, (1, stride, stride, 1))
+            y = y + shifted * kernel[i, j]
+    return y
+
+
+def _shifted_forward(x: Array, kernel: Array, stride: int) -> tuple[Array, tuple[Array, Array]]:
+    return _shifted(x, kernel, stride), (x, kernel)
+
+
+def _shifted_backward(stride: int, residuals: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
+    x, kernel = residuals
+    return _input_gradient(dy, kernel, stride, x.shape), _kernel_gradient(x, dy, kernel.shape[0], stride)
+
+
+_shifted.defvjp(_shifted_forward, _shifted_backward)
+
+
+def _input_gradient(dy: Array, kernel: Array, stride: int, shape: tuple[int, ...]) -> Array:
+    """Gradient by output phase, so that no product with the zeros of a dilated `dy` is computed.
+
+    `dx[stride * u + a] = sum over the taps i with (a + pad - i) % stride == 0 of dy[u + (a + pad - i) / stride] * k[i]`.
+    """
+    size, pad = kernel.shape[0], kernel.shape[0] // 2
+    n, height, width, channels = shape
+    out_height, out_width = dy.shape[1:3]
+    padded = jnp.pad(dy, ((0, 0), (size, size), (size, size), (0, 0)))
+
+    def phase(a: int, b: int) -> Array:
+        total = jnp.zeros((n, out_height, out_width, channels), dy.dtype)
+        for i in range((a + pad) % stride, size, stride):
+            for j in range((b + pad) % stride, size, stride):
+                top, left = size + (a + pad - i) // stride, size + (b + pad - j) // stride
+                stop = (n, top + out_height, left + out_width, channels)
+                total = total + lax.slice(padded, (0, top, left, 0), stop) * kernel[i, j]
+        return total
+
+    if stride == 1:
+        return phase(0, 0)
+    rows = [jnp.stack([phase(a, b) for b in range(stride)], axis=3) for a in range(stride)]
+    dx = jnp.stack(rows, axis=2).reshape(n, out_height * stride, out_width * stride, channels)
+    return dx[:, :height, :width]
+
+
+def _kernel_gradient(x: Array, dy: Array, size: int, stride: int) -> Array:
+    """One pass over the rows of `dy`; each adds its products to `size` accumulators `[size, width, channels]`."""
+    pad = size // 2
+    n, out_height, out_width, channels = dy.shape
+    padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+
+    def add_row(t: Array, sums: tuple[Array, ...]) -> tuple[Array, ...]:
+        image, row = t // out_height, t % out_height
+        window = lax.dynamic_slice(
+            padded, (image, row * stride, 0, 0), (1, size, padded.shape[2], channels)
+        )[0]
+        gradient = lax.dynamic_slice(dy, (image, row, 0, 0), (1, 1, out_width, channels))[0]
+        return tuple(
+            total
+            + lax.slice(window, (0, j, 0), (size, j + (out_width - 1) * stride + 1, channels), (1, stride, 1))
+            * gradient
+            for j, total in enumerate(sums)
+        )
+
+    zeros = jnp.zeros((size, out_width, channels), dy.dtype)
+    sums = lax.fori_loop(0, n * out_height, add_row, (zeros,) * size)
+    return jnp.stack([total.sum(axis=1) for total in sums], axis=1)

@@ -1,0 +1,109 @@
+"""Shared weights, and how a subnet's weights are cut from them.
+
+For every slot of the space the supernet holds the largest block's parameters. A smaller block takes the first
+channels of each, and for a smaller kernel the centre of the larger one, multiplied by a learned matrix that all
+channels share (Cai et al., "Once-for-All", ICLR 2020, section 3.3, kernel transformation matrices).
+
+Weights are nested pure dicts of arrays, `{slot: {"block": ..., "kernel_transforms": {"5to3": [9, 9], ...}}}`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, TypeAlias
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float
+from search_spaces.base import Architecture, Block, BlockSlot, SearchSpace
+
+from nas.supernet.blocks import build_block
+from nas.supernet.depthwise import Implementation
+from nas.supernet.layers import Mode
+
+Weights: TypeAlias = dict[str, Any]
+
+
+class ElasticBlock(nnx.Module):
+    """The largest block of a slot, and the matrices that make its kernel smaller."""
+
+    def __init__(self, largest: Block, kernel_sizes: list[int], *, rngs: nnx.Rngs) -> None:
+        self.block = build_block(largest, mode="batch", rngs=rngs)
+        steps = zip(kernel_sizes[1:], kernel_sizes[:-1], strict=True)
+        self.kernel_transforms = nnx.Dict(
+            {f"{large}to{small}": nnx.Param(jnp.eye(small * small)) for large, small in steps}
+        )
+
+
+class Supernet(nnx.Module):
+    """Every slot's elastic block."""
+
+    def __init__(self, space: SearchSpace, *, rngs: nnx.Rngs) -> None:
+        largest = space.decode(space.largest)
+        blocks = dict(zip(largest.slots, largest.blocks, strict=True))
+        self.slots = nnx.Dict(
+            {
+                slot.name: ElasticBlock(blocks[slot.name], _kernel_sizes(slot), rngs=rngs)
+                for slot in space.slots
+            }
+        )
+
+
+def _kernel_sizes(slot: BlockSlot) -> list[int]:
+    sizes = {getattr(placed[0], "kernel", 1) for placed in slot.rows if placed is not None}
+    return sorted(sizes)
+
+
+def initial_weights(space: SearchSpace, *, seed: int) -> Weights:
+    """Freshly initialised shared weights."""
+    supernet = Supernet(space, rngs=nnx.Rngs(seed))
+    return nnx.to_pure_dict(nnx.state(supernet, nnx.Param))["slots"]
+
+
+@lru_cache(maxsize=4096)
+def block_definition(
+    block: Block, mode: Mode, implementation: Implementation | None
+) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """The block's graph definition, and the shapes of its parameters and of its statistics."""
+    abstract = nnx.eval_shape(
+        lambda: build_block(block, mode=mode, implementation=implementation, rngs=nnx.Rngs(0))
+    )
+    definition, params, statistics = nnx.split(abstract, nnx.Param, nnx.BatchStat)
+    return definition, nnx.to_pure_dict(params), nnx.to_pure_dict(statistics)
+
+
+def cut_block(shared: Weights, block: Block) -> Weights:
+    """Parameters of `block` from its slot's shared weights; differentiable."""
+    _, shapes, _ = block_definition(block, "batch", None)
+    return _cut(shared["block"], shapes, shared.get("kernel_transforms", {}))
+
+
+def cut_network(weights: Weights, architecture: Architecture) -> Weights:
+    """Parameters of `architecture`'s own network (`Network`, mode `batch` or `stored`) from the shared weights."""
+    cut = {
+        slot: cut_block(weights[slot], block)
+        for slot, block in zip(architecture.slots, architecture.blocks, strict=True)
+    }
+    return {"blocks": cut}
+
+
+def _cut(shared: Any, shapes: Any, transforms: dict[str, Array]) -> Any:
+    if isinstance(shapes, dict):
+        return {name: _cut(shared[name], shapes[name], transforms) for name in shapes}
+    if len(shapes.shape) == 4:
+        shared = shared[:, :, : shapes.shape[2], : shapes.shape[3]]
+        return _shrink_kernel(shared, shapes.shape[0], transforms)
+    return shared[tuple(slice(size) for size in shapes.shape)]
+
+
+def _shrink_kernel(
+    kernel: Float[Array, "k k i o"], size: int, transforms: dict[str, Array]
+) -> Float[Array, "s s i o"]:
+    steps = sorted((tuple(map(int, name.split("to"))) for name in transforms), reverse=True)
+    for large, small in steps:
+        if kernel.shape[0] == large and large > size:
+            edge = (large - small) // 2
+            centre = kernel[edge : edge + small, edge : edge + small]
+            flat = transforms[f"{large}to{small}"] @ centre.reshape(small * small, -1)
+            kernel = flat.reshape(centre.shape)
+    return kernel

@@ -1,0 +1,219 @@
+"""Runs subnets as chains of blocks that are compiled once each.
+
+JAX compiles for static shapes, so a function for every sampled subnet would recompile at every step. Instead each
+block configuration is compiled on its own, with the slicing of the shared weights inside, and Python chains them:
+forward keeps what each block's pullback needs, backward walks the chain in reverse and adds to the gradients. After
+the blocks of a space have been seen, a new subnet compiles nothing, and it computes only what it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, Int
+from search_spaces.base import Architecture, Block, SearchSpace
+
+from nas.supernet.elastic import Weights, block_definition, cut_block
+from nas.supernet.layers import Mode
+
+BATCH_AXIS = "batch"
+
+
+@dataclass(frozen=True)
+class BlockFunctions:
+    """The compiled functions of one block configuration.
+
+    Attributes:
+        forward: `(shared, x) -> (y, pullback)`; the pullback is a pytree of what backward needs.
+        backward: `(pullback, dy, gradients) -> (gradients, dx)`; the given gradients' buffers are re-used.
+        calibrate: `(shared, x) -> (y, statistics)`, normalised with the batch's statistics.
+        infer: `(shared, statistics, x) -> y`, normalised with the given statistics.
+    """
+
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+    calibrate: Callable[..., Any]
+    infer: Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Tape:
+    """What the backward pass of one subnet needs, in the order of its chain."""
+
+    slots: tuple[str, ...]
+    blocks: tuple[Block, ...]
+    pullbacks: list[Any]
+
+
+class BlockChain:
+    """Executes subnets block by block; holds the compiled blocks.
+
+    Args:
+        mesh: Devices to spread the batch over, with one axis named `batch`; None computes where the arguments are.
+    """
+
+    def __init__(self, mesh: Mesh | None = None) -> None:
+        self._mesh = mesh
+        self._functions: dict[tuple[Block, bool], BlockFunctions] = {}
+
+    def functions(self, block: Block, *, first: bool = False) -> BlockFunctions:
+        """The block's functions, built on first use; XLA compiles them on their first call."""
+        key = (block, first)
+        if key not in self._functions:
+            self._functions[key] = self._build(block, first)
+        return self._functions[key]
+
+    def forward(
+        self, weights: Weights, architecture: Architecture, images: Float[Array, "n h w c"]
+    ) -> tuple[Float[Array, "n classes"], Tape]:
+        """Logits with batch statistics, and the tape that `backward` takes."""
+        pullbacks: list[Any] = []
+        x = images
+        for slot, block in zip(architecture.slots, architecture.blocks, strict=True):
+            x, pullback = self.functions(block, first=not pullbacks).forward(weights[slot], x)
+            pullbacks.append(pullback)
+        return x, Tape(architecture.slots, architecture.blocks, pullbacks)
+
+    def backward(self, tape: Tape, d_logits: Float[Array, "n classes"], gradients: Weights) -> Weights:
+        """Adds a subnet's gradients to `gradients`, whose buffers are consumed; the tape is spent."""
+        gradients = dict(gradients)
+        dy = d_logits
+        for position in reversed(range(len(tape.blocks))):
+            functions = self.functions(tape.blocks[position], first=position == 0)
+            slot = tape.slots[position]
+            gradients[slot], dy = functions.backward(tape.pullbacks.pop(), dy, gradients[slot])
+        return gradients
+
+    def calibrate(
+        self,
+        weights: Weights,
+        architecture: Architecture,
+        batches: Iterable[Float[Array, "n h w c"]],
+    ) -> dict[str, Any]:
+        """Batch norm statistics of a subnet: the mean over the batches of each batch's own statistics.
+
+        Yu and Huang, "Universally Slimmable Networks", ICCV 2019, section 3.3 (post-statistics).
+
+        Raises:
+            ValueError: If there is no batch.
+        """
+        totals: dict[str, Any] | None = None
+        count = 0
+        for x in batches:
+            found: dict[str, Any] = {}
+            for slot, block in zip(architecture.slots, architecture.blocks, strict=True):
+                first = slot == architecture.slots[0]
+                x, found[slot] = self.functions(block, first=first).calibrate(weights[slot], x)
+            totals = found if totals is None else _add(totals, found)
+            count += 1
+        if totals is None:
+            raise ValueError("calibrate: expected at least one batch, got none")
+        return totals if count == 1 else _divide(totals, count)
+
+    def infer(
+        self,
+        weights: Weights,
+        architecture: Architecture,
+        statistics: Mapping[str, Any],
+        images: Float[Array, "n h w c"],
+    ) -> Float[Array, "n classes"]:
+        """Logits with the given statistics."""
+        x = images
+        for slot, block in zip(architecture.slots, architecture.blocks, strict=True):
+            functions = self.functions(block, first=slot == architecture.slots[0])
+            x = functions.infer(weights[slot], statistics[slot], x)
+        return x
+
+    def _build(self, block: Block, first: bool) -> BlockFunctions:
+        def run(shared: Weights, x: Array) -> Array:
+            return _apply(block, "batch", cut_block(shared, block), None, x)[0]
+
+        def forward(shared: Weights, x: Array) -> Any:
+            if first:
+                return jax.vjp(lambda params: run(params, x), shared)
+            return jax.vjp(run, shared, x)
+
+        def backward(pullback: Any, dy: Array, gradients: Weights) -> tuple[Weights, Array | None]:
+            found, *dx = pullback(dy)
+            return jax.tree.map(jnp.add, gradients, found), (dx[0] if dx else None)
+
+        def calibrate(shared: Weights, x: Array) -> tuple[Array, Any]:
+            return _apply(block, "batch", cut_block(shared, block), None, x)
+
+        def infer(shared: Weights, statistics: Any, x: Array) -> Array:
+            return _apply(block, "stored", cut_block(shared, block), statistics, x)[0]
+
+        shardings: dict[str, Any] = {}
+        if self._mesh is not None:
+            everywhere = NamedSharding(self._mesh, PartitionSpec())
+            by_image = NamedSharding(self._mesh, PartitionSpec(BATCH_AXIS))
+            shardings["out_shardings"] = (everywhere, None if first else by_image)
+        return BlockFunctions(
+            forward=jax.jit(forward),
+            backward=jax.jit(backward, donate_argnums=2, **shardings),
+            calibrate=jax.jit(calibrate),
+            infer=jax.jit(infer),
+        )
+
+
+def _apply(
+    block: Block, mode: Mode, params: Weights, statistics: Any, x: Array
+) -> tuple[Array, dict[str, Any]]:
+    definition, _, shapes = block_definition(block, mode, None)
+    if statistics is None:
+        statistics = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, x.dtype), shapes)
+    module = nnx.merge(definition, params, statistics)
+    y = module(x)
+    return y, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
+
+
+@jax.jit
+def _add(left: Any, right: Any) -> Any:
+    return jax.tree.map(jnp.add, left, right)
+
+
+@jax.jit
+def _divide(totals: Any, count: int) -> Any:
+    return jax.tree.map(lambda total: total / count, totals)
+
+
+@jax.jit
+def distillation_loss(
+    logits: Float[Array, "n classes"], targets: Float[Array, "n classes"]
+) -> tuple[Float[Array, ""], Float[Array, "n classes"]]:
+    """Mean cross-entropy against soft targets, and its gradient for the logits."""
+
+    def loss(z: Array) -> Array:
+        return -jnp.mean(jnp.sum(targets * jax.nn.log_softmax(z), axis=-1))
+
+    return jax.value_and_grad(loss)(logits)
+
+
+@jax.jit
+def smooth_targets(
+    labels: Int[Array, " n"], like: Float[Array, "n classes"], smoothing: float
+) -> Float[Array, "n classes"]:
+    """One-hot labels with `smoothing` spread over all classes (Szegedy et al., CVPR 2016, section 7)."""
+    classes = like.shape[-1]
+    return jax.nn.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
+
+
+def warm_up(
+    chain: BlockChain,
+    space: SearchSpace,
+    visit: Callable[[Block, tuple[int, int, int], str, bool], None],
+) -> None:
+    """Calls `visit(block, input shape, slot, first)` once for every block that has to be compiled."""
+    seen: set[tuple[Any, ...]] = set()
+    for slot in space.slots:
+        for placed in slot.rows:
+            if placed is None or (placed, slot.name) in seen:
+                continue
+            seen.add((placed, slot.name))
+            visit(placed[0], placed[1], slot.name, slot is space.slots[0])

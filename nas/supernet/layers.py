@@ -1,0 +1,209 @@
+"""The layers that blocks are made of, as Flax NNX modules.
+
+A `ConvNorm` runs in one of three modes, fixed when it is built:
+
+- `batch`: normalised with the batch's own statistics, which it also stores (training, and recalibration);
+- `stored`: normalised with the stored statistics (evaluation);
+- `folded`: scale, shift and statistics are folded into the kernel and a bias (what is shipped).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import lax
+from jaxtyping import Array, Float
+
+from nas.supernet.depthwise import Implementation, default_implementation, depthwise_conv
+
+Mode: TypeAlias = Literal["batch", "stored", "folded"]
+
+NORM_EPSILON = 1e-5
+
+
+def activate(x: Array, function: str) -> Array:
+    """Applies an activation by name; `""` is the identity. Hard swish: MobileNetV3, section 5.2."""
+    if function == "relu":
+        return jax.nn.relu(x)
+    if function == "hard_swish":
+        return x * (jnp.clip(x + 3, 0, 6) / 6)
+    if function == "hard_sigmoid":
+        return jnp.clip(x + 3, 0, 6) / 6
+    if function == "":
+        return x
+    raise ValueError(f"activation must be relu, hard_swish, hard_sigmoid or '', got {function!r}")
+
+
+def _activation_slope(z: Array, function: str) -> Array:
+    if function == "relu":
+        return (z > 0).astype(z.dtype)
+    if function == "hard_swish":
+        return jnp.where(z <= -3, 0.0, jnp.where(z >= 3, 1.0, (2 * z + 3) / 6)).astype(z.dtype)
+    return jnp.ones_like(z)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(3,))
+def batch_norm(
+    x: Float[Array, "n h w c"], scale: Float[Array, " c"], shift: Float[Array, " c"], function: str
+) -> tuple[Float[Array, "n h w c"], Float[Array, " c"], Float[Array, " c"]]:
+    """Normalises with the batch's statistics and applies the activation.
+
+    The backward pass keeps only `x` and recomputes the rest, which saves two activations' memory a layer. No gradient
+    flows through the returned statistics.
+
+    Returns:
+        The output, and the mean and (biased) variance over batch, height and width.
+    """
+    y, mean, variance, _ = _normalise(x, scale, shift, function)
+    return y, mean, variance
+
+
+def _normalise(
+    x: Array, scale: Array, shift: Array, function: str
+) -> tuple[Array, Array, Array, Array]:
+    mean = x.mean((0, 1, 2))
+    variance = jnp.maximum((x * x).mean((0, 1, 2)) - mean * mean, 0)
+    inverse = lax.rsqrt(variance + NORM_EPSILON)
+    return activate((x - mean) * (inverse * scale) + shift, function), mean, variance, inverse
+
+
+def _batch_norm_forward(x: Array, scale: Array, shift: Array, function: str) -> tuple[Any, Any]:
+    y, mean, variance, inverse = _normalise(x, scale, shift, function)
+    return (y, mean, variance), (x, scale, shift, mean, inverse)
+
+
+def _batch_norm_backward(function: str, residuals: Any, cotangents: Any) -> tuple[Array, Array, Array]:
+    """Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3."""
+    x, scale, shift, mean, inverse = residuals
+    dy = cotangents[0]
+    if function:
+        dy = dy * _activation_slope((x - mean) * (inverse * scale) + shift, function)
+    count = x.size // x.shape[-1]
+    d_shift = dy.sum((0, 1, 2))
+    d_scale = inverse * ((dy * x).sum((0, 1, 2)) - mean * d_shift)
+    gain = scale * inverse
+    slope = -gain * inverse * d_scale / count
+    offset = -gain * d_shift / count - slope * mean
+    return gain * dy + slope * x + offset, d_scale, d_shift
+
+
+batch_norm.defvjp(_batch_norm_forward, _batch_norm_backward)
+
+
+class ConvNorm(nnx.Module):
+    """Convolution without bias, batch norm, activation.
+
+    `groups` is 1 or the number of channels (depthwise). Kernels are `[k, k, in / groups, out]`, He-initialised over
+    the fan-out, as in Once-for-All's code.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel: int,
+        stride: int = 1,
+        depthwise: bool = False,
+        function: str = "",
+        mode: Mode,
+        implementation: Implementation | None = None,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.stride = stride
+        self.depthwise = depthwise
+        self.function = function
+        self.mode = mode
+        self.implementation = implementation or default_implementation()
+        fan_out = kernel * kernel * (1 if depthwise else out_channels)
+        shape = (kernel, kernel, 1 if depthwise else in_channels, out_channels)
+        self.kernel = nnx.Param(jax.random.normal(rngs.params(), shape) * np.sqrt(2 / fan_out))
+        if mode == "folded":
+            self.bias = nnx.Param(jnp.zeros(out_channels))
+            return
+        self.scale = nnx.Param(jnp.ones(out_channels))
+        self.shift = nnx.Param(jnp.zeros(out_channels))
+        self.mean = nnx.BatchStat(jnp.zeros(out_channels))
+        self.variance = nnx.BatchStat(jnp.ones(out_channels))
+
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n ho wo co"]:
+        """Convolves, normalises and activates."""
+        y = self._convolve(x, self.kernel[...])
+        if self.mode == "folded":
+            return activate(y + self.bias[...], self.function)
+        if self.mode == "batch":
+            y, mean, variance = batch_norm(y, self.scale[...], self.shift[...], self.function)
+            self.mean[...] = lax.stop_gradient(mean)
+            self.variance[...] = lax.stop_gradient(variance)
+            return y
+        gain = self.scale[...] * lax.rsqrt(self.variance[...] + NORM_EPSILON)
+        return activate(y * gain + (self.shift[...] - self.mean[...] * gain), self.function)
+
+    def _convolve(self, x: Array, kernel: Array) -> Array:
+        if self.depthwise:
+            return depthwise_conv(x, kernel, stride=self.stride, implementation=self.implementation)
+        size = kernel.shape[0]
+        if size == 1 and self.stride == 1 and self.implementation == "shifted":
+            return (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:-1], kernel.shape[-1])
+        return lax.conv_general_dilated(
+            x,
+            kernel,
+            (self.stride, self.stride),
+            [(size // 2, size // 2)] * 2,
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+
+
+def fold(params: dict[str, Any], statistics: dict[str, Any]) -> dict[str, Any]:
+    """Parameters of the `folded` form of a module, from those of its `stored` form.
+
+    Args:
+        params: Nested pure dict of a module's parameters.
+        statistics: The nested pure dict of its batch statistics.
+    """
+    if "scale" in params and "mean" in statistics:
+        gain = params["scale"] / jnp.sqrt(statistics["variance"] + NORM_EPSILON)
+        return {
+            "kernel": params["kernel"] * gain,
+            "bias": params["shift"] - statistics["mean"] * gain,
+        }
+    return {
+        name: fold(value, statistics.get(name, {})) if isinstance(value, dict) else value
+        for name, value in params.items()
+    }
+
+
+class SqueezeExcite(nnx.Module):
+    """Scales channels by a gate computed from their means; Hu et al., CVPR 2018, in MobileNetV3's form."""
+
+    def __init__(self, channels: int, squeezed: int, *, rngs: nnx.Rngs) -> None:
+        self.reduce = Linear(channels, squeezed, bias=True, rngs=rngs)
+        self.excite = Linear(squeezed, channels, bias=True, rngs=rngs)
+
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+        """Gates the channels of each image."""
+        gate = activate(self.reduce(x.mean((1, 2))), "relu")
+        gate = activate(self.excite(gate), "hard_sigmoid")
+        return x * gate[:, None, None, :]
+
+
+class Linear(nnx.Module):
+    """Matrix product, with bias if asked; uniform initialisation over the fan-in (PyTorch's default)."""
+
+    def __init__(self, in_features: int, out_features: int, *, bias: bool, rngs: nnx.Rngs) -> None:
+        bound = 1 / np.sqrt(in_features)
+        shape = (in_features, out_features)
+        self.kernel = nnx.Param(jax.random.uniform(rngs.params(), shape, minval=-bound, maxval=bound))
+        self.has_bias = bias
+        if bias:
+            self.bias = nnx.Param(jnp.zeros(out_features))
+
+    def __call__(self, x: Float[Array, "n f"]) -> Float[Array, "n o"]:
+        """`x @ kernel + bias`."""
+        y = x @ self.kernel[...]
+        return y + self.bias[...] if self.has_bias else y
