@@ -1,7 +1,7 @@
 """Data sets in disjoint train, search and test splits, and their way into a network.
 
-`load_dataset` needs no JAX; the functions that run on the device are imported from `nas.data.batches` on first use, so
-that listing data sets or validating a config stays quick.
+`load_dataset` needs no JAX; the functions that run on the device are imported from
+`nas.data.batches` on first use, so that validating a config stays quick.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""From uint8 images to a network's input, jitted on the device: the order of an epoch, augmentation, preparation.
+"""From uint8 images to a network's input: an epoch's order, augmentation, preparation.
 
-Every image of a batch draws its own augmentation. One gather reads the shifted and mirrored pixels of the whole batch; on
-XLA's CPU back end it was faster than a vmapped `dynamic_slice`, one-hot matmuls and log-shifts.
+The latter two are jitted and run on the device. Every image of a batch draws its own augmentation.
+One gather reads the shifted and mirrored pixels of the whole batch; on XLA's CPU back end it was
+faster than a vmapped `dynamic_slice`, one-hot matmuls and log-shifts.
 """
 
 from __future__ import annotations
@@ -36,13 +37,15 @@ def prepare(
     std: Float[Array | np.ndarray, " c"],
     resolution: int,
 ) -> Float[Array, "b {resolution} {resolution} c"]:
-    """Scales pixels to 0..1, resizes to a square, subtracts the mean and divides by the standard deviation.
+    """Normalises pixels and resizes them to a square, in float32.
 
-    Resizing is bilinear and antialiased, as `jax.image.resize` does it; images of that resolution already pass
-    unchanged. The result is float32.
+    Resizing is bilinear and antialiased, as `jax.image.resize` does it; images that have the
+    resolution already are not resampled.
 
     Args:
-        mean, std: Of pixels scaled to 0..1, see `Dataset`.
+        images: Pixels 0..255.
+        mean: Subtracted, of pixels scaled to 0..1 as in `Dataset`.
+        std: Divided by, likewise.
         resolution: Side of the result in pixels; one compilation for each.
     """
     scale = 1.0 / (255.0 * jnp.asarray(std, jnp.float32))
@@ -68,10 +71,14 @@ def augment(
     """Randomly shifts, mirrors and blots every image on its own.
 
     Args:
-        crop_padding: Black border in pixels from which a crop of the original size is taken, uniformly; 0 for none.
+        key: A new one for every batch.
+        images: Pixels 0..255; the shape is kept.
+        crop_padding: Black border in pixels, from which a crop of the original size is taken at a
+            uniformly drawn place; 0 for none.
         flip: Whether to mirror left and right with probability 1/2.
-        cutout: Side in pixels of a black square, centred on a uniformly drawn pixel and clipped at the border
-            (DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with Cutout", 2017); 0 for none.
+        cutout: Side in pixels of a black square, centred on a uniformly drawn pixel and clipped at
+            the border (DeVries and Taylor, "Improved Regularization of Convolutional Neural
+            Networks with Cutout", arXiv:1708.04552); 0 for none.
 
     Raises:
         ValueError: If `crop_padding` or `cutout` is negative.

@@ -1,7 +1,7 @@
 """What a data set is here: labelled uint8 images in three disjoint splits.
 
-Images stay uint8 until they are on the device, where `nas.data.batches` turns them into floats: a quarter of the memory
-and of the transfer.
+Images stay uint8 until they are on the device, where `nas.data.batches` turns them into floats: a
+quarter of the memory and of the transfer.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CHUNK_BYTES = 1 << 24  # how much of a (possibly memory-mapped) image array is t
 
 
 class DatasetError(ValueError):
-    """A data set that cannot be loaded as asked: which file, what was expected, what came, where to get it."""
+    """A data set cannot be loaded: which file, what was expected, what came, where to get it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,7 +25,8 @@ class Split:
     """Images with their labels.
 
     Attributes:
-        images: One row an image, channels last; an `np.memmap` where the data set is larger than memory.
+        images: One row an image, channels last; an `np.memmap` where they may be larger
+            than memory.
         labels: Class positions, 0 <= label < number of classes.
     """
 
@@ -35,7 +36,8 @@ class Split:
     def __post_init__(self) -> None:
         if len(self.images) != len(self.labels):
             raise ValueError(
-                f"expected one label an image, got {len(self.images)} images, {len(self.labels)} labels"
+                f"expected one label an image, got {len(self.images)} images"
+                f" and {len(self.labels)} labels"
             )
 
     def __len__(self) -> int:
@@ -69,7 +71,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceDataset:
-    """A data set as its files have it, before the training images are divided into train and search.
+    """A data set as its files have it, before its training images are divided.
 
     Attributes:
         test: The official test images, or None where there are none.
@@ -85,7 +87,12 @@ class SourceDataset:
 def stratified_holdout(
     labels: Int32[np.ndarray, " n"], *, fraction: float, rng: np.random.Generator
 ) -> Bool[np.ndarray, " n"]:
-    """Draws the same fraction of every class, rounded to whole images, at least one and never all of them.
+    """Draws the same fraction of every class: whole images, at least one and never all of them.
+
+    Args:
+        labels: Class positions; the result depends on nothing else of the images.
+        fraction: Of every class, between 0 and 1.
+        rng: Decides which images.
 
     Returns:
         True where the image is held out.
@@ -115,8 +122,8 @@ def channel_statistics(
 ) -> tuple[Float64[np.ndarray, " c"], Float64[np.ndarray, " c"]]:
     """Mean and standard deviation of every channel, pixels scaled to 0..1.
 
-    Sums are integers, so the result does not depend on the order or the chunks. A channel that never varies gets the
-    standard deviation 1, so that normalising maps it to 0.
+    Sums are integers, so the result does not depend on the order or the chunks. A channel that
+    never varies gets the standard deviation 1, so that normalising maps it to 0.
     """
     channels = images.shape[-1]
     rows = max(1, CHUNK_BYTES // max(1, images[0].nbytes))

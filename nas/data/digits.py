@@ -1,7 +1,7 @@
 """Handwritten digits that scikit-learn carries: 1,797 grey images of 8x8 pixels, nothing to fetch.
 
-They are the test part of Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
-Repository, 1998 (doi:10.24432/C50P49); scikit-learn has no division of its own into training and test images.
+They are the test part of Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI
+Machine Learning Repository, 1998 (doi:10.24432/C50P49); scikit-learn does not divide them further.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ def load_digits(path: Path | None, image_size: int | None, cache: Path | None) -
     del cache  # small enough to be read anew
     if path is not None:
         raise DatasetError(
-            f"digits: expected no path, the images come with scikit-learn; got {path}"
+            f"digits: expected no data.path (the images come with scikit-learn), got {path}"
         )
     if image_size not in (None, IMAGE_SIZE):
-        raise DatasetError(f"digits: expected image_size {IMAGE_SIZE} or none, got {image_size}")
+        raise DatasetError(
+            f"digits: expected data.image_size {IMAGE_SIZE} or none, got {image_size}"
+        )
     # scikit-learn takes a second to import and only this data set needs it
     from sklearn.datasets import load_digits as bundled_digits  # pyright: ignore
 
