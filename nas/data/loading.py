@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
+
 from nas.data.cifar import load_cifar10, load_cifar100
 from nas.data.dataset import Dataset, DatasetError, SourceDataset, content_digest
 from nas.data.digits import load_digits
@@ -64,6 +66,14 @@ def load_dataset(
         )
     source = DATASETS[name](path.expanduser() if path else None, image_size, cache)
     training, test = source.train, source.test
+    counts = np.bincount(training.labels, minlength=len(source.classes))
+    needed = 2 if test is not None else 3
+    if counts.min() < needed:
+        raise DatasetError(
+            f"{name}: expected at least {needed} training images of every class, one for each of"
+            f" the splits they are divided into, got {counts.min()} of"
+            f" {source.classes[int(counts.argmin())]!r}"
+        )
     if test is None:
         training, test = divide(training, fraction=TEST_FRACTION, seed=TEST_SEED)
     train, search = divide(training, fraction=search_fraction, seed=seed)

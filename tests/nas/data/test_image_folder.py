@@ -188,6 +188,15 @@ def test_a_test_class_must_be_a_training_class(tmp_path: Path):
         load(tmp_path)
 
 
+@pytest.mark.parametrize(("test", "needed"), [(None, 3), ("val", 2)])
+def test_every_class_needs_an_image_for_each_split(tmp_path: Path, test: str | None, needed: int):
+    write(tmp_path / "images", test=test)
+    for i in range(needed - 1, 6):
+        next((tmp_path / "images/train/dog").glob(f"{i}.*")).unlink()
+    with pytest.raises(DatasetError, match=rf"at least {needed} .*, got {needed - 1} of 'dog'"):
+        load(tmp_path)
+
+
 def test_path_and_image_size_are_needed(tmp_path: Path):
     with pytest.raises(DatasetError, match=r"expected data\.path, a folder with train/CLASS"):
         load_dataset("image_folder", path=None, search_fraction=0.5, seed=0, image_size=8)
