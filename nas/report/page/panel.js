@@ -1,0 +1,172 @@
+// What one target's panel says in words: the summary, the audit, what to ship, and the network that is selected.
+
+const latencyOf = (m) => (m.measured_s === null ? m.predicted_s : m.measured_s);
+const accuracyOf = (m) => (m.test_accuracy === null ? m.search_accuracy : m.test_accuracy);
+const kindOf = (m) => (m.measured_s === null ? "predicted" : "measured");
+
+function describeTarget(target) {
+  const parts = [target.device, target.runtime || "no runtime", target.dtype, `batch ${target.batch_size}`];
+  if (target.threads) parts.push(plural(target.threads, "thread"));
+  return parts.join(" · ");
+}
+
+function span(view) {
+  const { members, unit } = view;
+  if (!members.length) return null;
+  const fastest = members.reduce((a, b) => (latencyOf(b) < latencyOf(a) ? b : a));
+  const best = members.reduce((a, b) => (accuracyOf(b) > accuracyOf(a) ? b : a));
+  const say = (m) => `${percent(accuracyOf(m), view.testDecimals)} at ${latency(latencyOf(m), unit)}`;
+  return fastest === best ? say(best) : `${say(fastest)} to ${say(best)}`;
+}
+
+function state(view) {
+  const { target, members } = view;
+  if (!members.length) return { word: "nothing yet", kind: "plain" };
+  if (!target.feasible) return { word: "limit not met", kind: "bad" };
+  const measured = members.filter((m) => m.measured_s !== null).length;
+  if (!target.measurable) return { word: "predicted only", kind: "caution" };
+  if (!measured) return { word: "not measured yet", kind: "caution" };
+  return { word: measured < members.length ? "partly measured" : "measured", kind: "good" };
+}
+
+const badge = ({ word, kind }) => html("span", { class: `badge ${kind}` }, word);
+
+function summary(view) {
+  const { target, members } = view;
+  if (!members.length) return "The search has not evaluated any network for this target yet.";
+  if (!target.feasible) return null;
+  const tested = members.every((m) => m.test_accuracy !== null);
+  const measured = members.filter((m) => m.measured_s !== null).length;
+  const basis = `${tested ? "test" : "search"} accuracy, ${measured === members.length ? "measured" : measured ? "measured where possible" : "predicted"} latency`;
+  const lead = members.length === 1 ? "One network makes up the front" : `${whole(members.length)} networks make up the front`;
+  return `${lead}: ${span(view)} (${basis}).`;
+}
+
+function notices(view) {
+  const { target, members, study } = view;
+  const notes = [];
+  if (!target.feasible && target.closest) {
+    const m = target.closest;
+    const over = target.latency_limit_s && latencyOf(m) > target.latency_limit_s
+      ? `, ${significant(latencyOf(m) / target.latency_limit_s, 2)} times the limit of ${latency(target.latency_limit_s, view.unit)}` : "";
+    const what = target.constraints.length ? `the constraints (${list(target.constraints)})` : "the constraints";
+    notes.push(["bad", `No evaluated network met ${what}. Shown instead is the closest, network ${m.id}: ` +
+      `${latency(latencyOf(m), view.unit)} ${kindOf(m)}${over}, ${count(m.params)} parameters. ` +
+      "Loosen the constraint, or widen the space towards smaller networks."]);
+  }
+  if (!target.measurable) {
+    const source = target.adaptation_samples
+      ? `a predictor adapted on ${plural(target.adaptation_samples, "measured network")}` : "the device's datasheet";
+    notes.push(["caution", `Predicted only. This target cannot be measured from the machine that ran the study: its latencies come from ${source}. ` +
+      "Measure the network that you choose on the device before you rely on them."]);
+  } else if (members.length) {
+    const missing = members.filter((m) => m.measured_s === null).length;
+    if (missing === members.length) {
+      notes.push(["caution", `No network of this front has been measured yet. nas verify ${shellQuote(study.path)} does that.`]);
+    } else if (missing) notes.push(["caution", `${whole(missing)} of ${plural(members.length, "network")} could not be measured; their latency is a prediction.`]);
+    const noisy = members.filter((m) => m.noisy).length;
+    if (noisy) notes.push(["caution", `${plural(noisy, "measurement")} ${noisy === 1 ? "was" : "were"} noisy: the machine was busy or changed its clock.`]);
+  }
+  return notes.map(([kind, text]) => html("p", { class: `notice ${kind}` }, text));
+}
+
+function audit(view) {
+  const { target } = view;
+  const figures = [];
+  const source = target.adaptation_samples ? `adapted on ${plural(target.adaptation_samples, "measurement")}` : "from the datasheet alone";
+  figures.push(["Predictor", target.adaptation_samples ? "few-shot" : "zero-shot", source]);
+  const a = target.audit;
+  if (a && a.members_measured) {
+    const share = (value) => (value === null ? "–" : Math.round(100 * value) + NARROW + "%");
+    figures.push(["Typical error", a.median_relative_error === null ? "–" : percent(a.median_relative_error), "median, predicted against measured"]);
+    figures.push(["Ranking", a.kendall === null ? "–" : a.kendall.toFixed(2),
+      `Kendall’s τ, 1 is a perfect order${a.spearman === null ? "" : `; Spearman’s ρ ${a.spearman.toFixed(2)}`}`]);
+    figures.push(["Interval held", share(a.coverage), `of measurements inside it, aimed at ${share(target.interval_level)}`]);
+    if (target.constraints.length) {
+      figures.push(["Broke a constraint", `${a.members_violating} of ${a.members_measured}`, "networks, when measured"]);
+    }
+  }
+  return html("dl", { class: "figures" }, figures.map(([name, value, note]) =>
+    html("div", {}, html("dt", {}, name), html("dd", { class: "value" }, value), html("dd", { class: "small" }, note))));
+}
+
+function copyButton(code) {
+  const button = html("button", { type: "button", class: "quiet", onclick: () => {
+    const range = document.createRange();
+    range.selectNodeContents(code);
+    getSelection().removeAllRanges();
+    getSelection().addRange(range);
+    const written = navigator.clipboard ? navigator.clipboard.writeText(code.textContent) : Promise.reject();
+    written.then(() => (button.textContent = "Copied"), () => (button.textContent = "Selected, now copy"));
+  } }, "Copy");
+  return button;
+}
+
+function shipControl(view) {
+  const { members, target, unit, study } = view;
+  if (!members.length || !target.feasible) return null;
+  const seconds = members.map(latencyOf).sort((a, b) => a - b);
+  const start = target.latency_limit_s || seconds.at(-1);
+  const round = (value) => Number(value.toPrecision(3));
+  const [least, most] = [round((seconds[0] * 0.8) / unit.seconds), round((Math.max(seconds.at(-1), start) * 1.1) / unit.seconds)];
+  const step = 10 ** Math.floor(Math.log10((most - least) / 100));
+  const exact = html("input", { type: "number", id: "ship-limit", min: 0, step: "any", value: round(start / unit.seconds) });
+  const slider = html("input", { type: "range", min: least, max: most, step, value: start / unit.seconds, "aria-label": `Latency limit in ${unit.name}` });
+  const answer = html("div", { class: "answer", role: "status" });
+  const pick = (limit) => members.filter((m) => latencyOf(m) <= limit * (1 + 1e-9)).sort((a, b) => accuracyOf(b) - accuracyOf(a) || latencyOf(a) - latencyOf(b))[0];
+  const update = (value) => {
+    const limit = Number(value) * unit.seconds;
+    const chosen = limit > 0 ? pick(limit) : null;
+    if (!chosen) {
+      answer.replaceChildren(html("p", {}, `No network on this front is that fast. The fastest takes ${latency(seconds[0], unit)}.`));
+      return;
+    }
+    const milliseconds = Number((limit * 1e3).toPrecision(6));
+    const code = html("code", {}, `nas export ${shellQuote(study.path)} --target ${shellQuote(target.name)} --latency-ms ${milliseconds}`);
+    answer.replaceChildren(
+      html("p", {}, "Ship ", html("button", { type: "button", class: "link", onclick: () => view.select(chosen.id) }, `network ${chosen.id}`),
+        `: ${percent(accuracyOf(chosen), view.testDecimals)} ${chosen.test_accuracy === null ? "search" : "test"} accuracy at `,
+        `${latency(latencyOf(chosen), unit)} ${kindOf(chosen)}.`),
+      html("div", { class: "command" }, code, copyButton(code)));
+  };
+  exact.addEventListener("input", () => { slider.value = exact.value; update(exact.value); });
+  slider.addEventListener("input", () => { exact.value = round(Number(slider.value)); update(exact.value); });
+  update(exact.value);
+  const element = html("section", { class: "card ship" }, html("h3", {}, "What do I ship?"),
+    html("div", { class: "ship-row" }, html("label", { for: "ship-limit" }, "An inference may take at most"),
+      html("span", { class: "entry" }, exact, html("span", {}, unit.name)), slider), answer);
+  return { element, first: (pick(start) || members[0]).id };
+}
+
+function facts(pairs) {
+  return html("dl", { class: "facts" }, pairs.filter((pair) => pair[1] !== null).map(([name, value]) =>
+    html("div", {}, html("dt", {}, name), html("dd", {}, value))));
+}
+
+function networkCard(view) {
+  const element = html("section", { class: "card network", "aria-live": "polite", "aria-label": "Selected network" });
+  const show = (id) => {
+    element.replaceChildren();
+    if (id === null) return;
+    const i = view.position.get(id);
+    const m = view.byId.get(id);
+    const { evaluations, target, unit } = view;
+    const role = m ? (target.feasible ? "on the front" : "the closest") : target.violation[i] > 0 ? "breaks a constraint" : "not on the front";
+    const shared = [["Search accuracy", percent(evaluations.accuracy[i], view.decimals)],
+      ["Predicted latency", latency(target.latency_s[i], unit)]];
+    const size = [["Parameters", whole(evaluations.params[i])], ["MACs", whole(evaluations.macs[i])]];
+    fill(element, {}, [html("h3", {}, `Network ${id}`), html("p", { class: "small" }, `${role}, evaluated as number ${whole(i + 1)}`)]);
+    if (m) {
+      fill(element, {}, [facts([["Test accuracy", m.test_accuracy === null ? "not tested" : percent(m.test_accuracy, view.testDecimals)],
+        ...shared, ["Interval", `${latency(m.interval_low_s, unit)} to ${latency(m.interval_high_s, unit)}`],
+        ["Measured latency", m.measured_s === null ? "not measured" : latency(m.measured_s, unit) + (m.noisy ? " (noisy)" : "")],
+        ...size, ["Peak activations", bytes(m.peak_activation_bytes)], ...Object.entries(m.drawing.facts).map(([k, v]) => [words(k), v])]),
+      html("h4", {}, "Blocks"), drawBlocks(m.drawing)]);
+    } else {
+      const taken = view.decisions.map((d, k) => [d.name, String(d.options[evaluations.genotype[i][k]])]);
+      fill(element, {}, [facts([...shared, ...size]), html("h4", {}, "Decisions"), html("div", { class: "decisions", tabindex: 0,
+        role: "region", "aria-label": "Decisions" }, facts(taken))]);
+    }
+  };
+  return { element, show };
+}
