@@ -13,10 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int32, UInt8
 
+from nas.errors import UserError
+
 CHUNK_BYTES = 1 << 24  # how much of a (possibly memory-mapped) image array is touched at a time
 
 
-class DatasetError(ValueError):
+class DatasetError(UserError):
     """A data set cannot be loaded: which file, what was expected, what came, where to get it."""
 
 
