@@ -1,11 +1,13 @@
 """How long a network takes on a device: workloads, datasheets, predictors, measurements.
 
-Importing it loads neither JAX nor any other runtime; `latency_models.measure` starts those in processes of their own.
+Importing it loads neither JAX nor any other runtime; `latency_models.measure` starts those in
+processes of their own.
 """
 
-from latency_models.device import CacheLevel, DeviceSpec
+from latency_models.device import DEVICES, CacheLevel, DeviceSpec, find_device, host_device
 from latency_models.operators import DTYPE_BYTES, OP_KINDS, Op
 from latency_models.predictor import LatencyPredictor, Measurements, MetaPredictor, Prediction
+from latency_models.roofline import RooflinePredictor
 from latency_models.workload import (
     CostTable,
     Slot,
@@ -21,6 +23,7 @@ from latency_models.workload import (
 )
 
 __all__ = [
+    "DEVICES",
     "DTYPE_BYTES",
     "OP_KINDS",
     "CacheLevel",
@@ -31,12 +34,15 @@ __all__ = [
     "MetaPredictor",
     "Op",
     "Prediction",
+    "RooflinePredictor",
     "Slot",
     "Workload",
     "activation",
     "add",
     "conv2d",
+    "find_device",
     "global_pool",
+    "host_device",
     "linear",
     "norm",
     "pool",

@@ -1,17 +1,15 @@
 """Operators of a network with their shapes, and what each of them costs.
 
-Shapes are NHWC with the batch included. One multiply-accumulate counts as two FLOPs. A convolution's FLOPs are the
-published ones, kernel positions over the padding included. Normalisation is the inference form, a scale and a shift a
-channel; it, activations and element-wise sums are taken to run inside the operator that produces their first operand.
+Shapes are NHWC with the batch included. One multiply-accumulate counts as two FLOPs. A
+convolution's FLOPs are the published ones, kernel positions over the padding included.
+Normalisation is the inference form, a scale and a shift a channel; it, activations and element-wise
+sums are taken to run inside the operator that produces their first operand.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-
-import numpy as np
-from jaxtyping import Bool, Float, Int
 
 OP_KINDS: tuple[str, ...] = (
     "conv",
@@ -41,8 +39,6 @@ ACTIVATION_FLOPS: Mapping[str, int] = MappingProxyType(
 )
 _FUSED_KINDS = frozenset({"norm", "activation", "elementwise"})
 _MAC_KINDS = frozenset({"conv", "depthwise_conv", "linear"})
-_KIND_INDEX = {kind: i for i, kind in enumerate(OP_KINDS)}
-_DTYPE_NAMES: tuple[str, ...] = tuple(DTYPE_BYTES)
 
 Shape = tuple[int, ...]
 
@@ -54,18 +50,21 @@ class Op:
     Attributes:
         kind: One of `OP_KINDS`.
         name: Where it is in the network, such as `stage2.block1.expand`.
-        input_shapes: Shapes of the activations it reads, batch included; weights are not among them.
+        input_shapes: Shapes of the activations it reads, batch included; weights are not among
+            them.
         output_shape: Shape of the activation that it writes.
         flops: Floating-point (or integer) operations; one multiply-accumulate is two.
         params: Trainable parameters.
         dtype: Of activations and weights, a key of `DTYPE_BYTES`.
-        inputs: Where each input comes from: the position of an op in the same chain, or -1 for the chain's input.
+        inputs: Where each input comes from: the position of an op in the same chain, or -1 for the
+            chain's input.
         kernel: Side of the square kernel of a convolution or pooling, else 1.
         stride: Of a convolution or pooling, else 1.
         groups: Of a convolution, else 1.
 
     Raises:
-        ValueError: For an unknown kind or dtype, or when `inputs` and `input_shapes` differ in number.
+        ValueError: For an unknown kind or dtype, or when `inputs` and `input_shapes` differ in
+            number.
     """
 
     kind: str
@@ -81,7 +80,7 @@ class Op:
     groups: int = 1
 
     def __post_init__(self) -> None:
-        if self.kind not in _KIND_INDEX:
+        if self.kind not in OP_KINDS:
             raise ValueError(
                 f"op {self.name!r}: unknown kind {self.kind!r}, valid: {', '.join(OP_KINDS)}"
             )
@@ -91,12 +90,13 @@ class Op:
             )
         if len(self.inputs) != len(self.input_shapes):
             raise ValueError(
-                f"op {self.name!r}: {len(self.input_shapes)} input shapes but {len(self.inputs)} inputs"
+                f"op {self.name!r}: {len(self.input_shapes)} input shapes but {len(self.inputs)}"
+                " inputs"
             )
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates of convolutions and linear layers, 0 for the rest: the published meaning."""
+        """Multiply-accumulates of convolutions and linear layers, as papers count; 0 for others."""
         if self.kind not in _MAC_KINDS:
             return 0
         per_output = self.kernel**2 * self.input_shapes[0][-1] // self.groups
@@ -124,7 +124,7 @@ class Op:
 
     @property
     def fused(self) -> bool:
-        """Whether it runs inside the producer of its first operand and needs no pass over memory of its own."""
+        """Whether it runs inside the producer of its first operand, without a pass over memory."""
         return self.kind in _FUSED_KINDS
 
 
@@ -141,17 +141,20 @@ def conv2d(
     padding: int | None = None,
     inputs: tuple[int, ...] = (-1,),
 ) -> Op:
-    """Two-dimensional convolution of `shape` (n, h, w, c), padded by kernel // 2 on every side unless `padding` says else.
+    """Two-dimensional convolution of `shape` (n, h, w, c), padded by kernel // 2 on every side
+    unless `padding` says else.
 
     With one input channel a group it is a `depthwise_conv`.
 
     Raises:
-        ValueError: If the shape is not NHWC, the groups do not divide the channels, or nothing would be left.
+        ValueError: If the shape is not NHWC, the groups do not divide the channels, or nothing
+            would be left.
     """
     batch, height, width, channels = _nhwc(name, shape)
     if channels % groups or out_channels % groups:
         raise ValueError(
-            f"op {name!r}: groups must divide the channels, got {groups} for {channels} -> {out_channels}"
+            f"op {name!r}: groups must divide the channels,"
+            f" got {groups} for {channels} -> {out_channels}"
         )
     pad = kernel // 2 if padding is None else padding
     out_height, out_width = (_extent(name, size, kernel, stride, pad) for size in (height, width))
@@ -182,7 +185,7 @@ def linear(
     bias: bool = True,
     inputs: tuple[int, ...] = (-1,),
 ) -> Op:
-    """Matrix product over the last axis of `shape` (n, ..., features), with a bias unless told otherwise."""
+    """Matrix product over the last axis of `shape` (n, ..., features), with a bias by default."""
     features = shape[-1]
     output_shape = (*shape[:-1], out_features)
     return Op(
@@ -221,14 +224,15 @@ def activation(
 
 
 def add(name: str, shape: Sequence[int], *, dtype: str, inputs: tuple[int, ...]) -> Op:
-    """Element-wise sum of equally shaped activations, one for each of `inputs`; runs inside the producer of the first."""
+    """Element-wise sum of equally shaped activations, fused into the producer of the first."""
     shapes = (tuple(shape),) * len(inputs)
     flops = max(len(inputs) - 1, 0) * math.prod(shape)
     return Op("elementwise", name, shapes, tuple(shape), flops, 0, dtype, inputs)
 
 
 def scale(name: str, shape: Sequence[int], *, dtype: str, inputs: tuple[int, int]) -> Op:
-    """Squeeze-and-excite's product of `shape` (n, h, w, c) with a factor a channel (n, c): inputs are (map, factors).
+    """Squeeze-and-excite's product of `shape` (n, h, w, c) with a factor a channel (n, c): inputs
+    are (map, factors).
 
     Not fused: the factors depend on the whole map, so it is read from memory a second time.
     """
@@ -247,7 +251,7 @@ def pool(
     padding: int | None = None,
     inputs: tuple[int, ...] = (-1,),
 ) -> Op:
-    """Maximum or average over windows of `shape` (n, h, w, c), padded by kernel // 2 unless `padding` says else."""
+    """Maximum or average over windows of `shape` (n, h, w, c), padded like a convolution."""
     batch, height, width, channels = _nhwc(name, shape)
     pad = kernel // 2 if padding is None else padding
     rows, columns = (_extent(name, size, kernel, stride, pad) for size in (height, width))
@@ -303,49 +307,3 @@ def _extent(name: str, size: int, kernel: int, stride: int, padding: int) -> int
             f"op {name!r}: kernel {kernel} does not fit a map of {size} padded by {padding}"
         )
     return extent
-
-
-@dataclass(frozen=True)
-class OpArrays:
-    """Many operators as one array a property, in the given order; bytes and FLOPs are float64."""
-
-    kind: Int[np.ndarray, " m"]
-    dtype: Int[np.ndarray, " m"]
-    kernel: Int[np.ndarray, " m"]
-    fused: Bool[np.ndarray, " m"]
-    flops: Float[np.ndarray, " m"]
-    macs: Float[np.ndarray, " m"]
-    params: Float[np.ndarray, " m"]
-    weight_bytes: Float[np.ndarray, " m"]
-    input_bytes: Float[np.ndarray, " m"]
-    other_input_bytes: Float[np.ndarray, " m"]  # of the operands after the first
-    output_bytes: Float[np.ndarray, " m"]
-
-    @staticmethod
-    def of(ops: Sequence[Op]) -> "OpArrays":
-        """Reads the properties off the operators."""
-        item = np.array([DTYPE_BYTES[op.dtype] for op in ops], float)
-        first = np.array([math.prod(op.input_shapes[0]) for op in ops], float) * item
-        inputs = np.array([op.input_bytes for op in ops], float)
-        params = np.array([op.params for op in ops], float)
-        return OpArrays(
-            kind=np.array([_KIND_INDEX[op.kind] for op in ops], np.int64),
-            dtype=np.array([_DTYPE_NAMES.index(op.dtype) for op in ops], np.int64),
-            kernel=np.array([op.kernel for op in ops], np.int64),
-            fused=np.array([op.fused for op in ops], bool),
-            flops=np.array([op.flops for op in ops], float),
-            macs=np.array([op.macs for op in ops], float),
-            params=params,
-            weight_bytes=params * item,
-            input_bytes=inputs,
-            other_input_bytes=inputs - first,
-            output_bytes=np.array([op.bytes_written for op in ops], float),
-        )
-
-    def is_kind(self, *kinds: str) -> Bool[np.ndarray, " m"]:
-        """Marks the operators of any of the kinds."""
-        return np.isin(self.kind, [_KIND_INDEX[kind] for kind in kinds])
-
-    def is_dtype(self, dtype: str) -> Bool[np.ndarray, " m"]:
-        """Marks the operators of a dtype."""
-        return self.dtype == _DTYPE_NAMES.index(dtype)

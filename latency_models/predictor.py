@@ -1,24 +1,25 @@
-"""What every latency predictor offers: seconds with an interval, for workloads and for whole populations.
+"""What every latency predictor offers: seconds with an interval, for workloads and for whole
+populations.
 
-A predicted latency is a log-normal variable: latencies are positive and their errors are relative. `mean_s` and
-`std_s` fix it completely.
+A predicted latency is a log-normal variable: latencies are positive and their errors are relative.
+`mean_s` and `std_s` fix it completely.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from latency_models.device import DeviceSpec
+from latency_models.device_spec import DeviceSpec
 from latency_models.workload import CostTable, Workload
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Log-normal latencies, one a network; a `std_s` of 0 means that the predictor states no uncertainty."""
+    """Log-normal latencies, one a network; a `std_s` of 0 says that no uncertainty is known."""
 
     mean_s: Float[np.ndarray, " n"]
     std_s: Float[np.ndarray, " n"]
@@ -66,6 +67,7 @@ class Measurements:
         return len(self.workloads)
 
 
+@runtime_checkable
 class LatencyPredictor(Protocol):
     """Predicts the latency of networks on one target."""
 
@@ -78,6 +80,7 @@ class LatencyPredictor(Protocol):
         ...
 
 
+@runtime_checkable
 class MetaPredictor(Protocol):
     """Knows many devices, and makes predictors for single targets."""
 
@@ -96,5 +99,5 @@ class MetaPredictor(Protocol):
         ...
 
     def propose(self, candidates: Sequence[Workload], k: int) -> list[int]:
-        """Positions of the k candidates that are most worth measuring, the most telling one first."""
+        """Positions of the k candidates most worth measuring, the most telling one first."""
         ...

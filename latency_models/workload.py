@@ -1,23 +1,28 @@
-"""What a network runs: its operators in order, for one batch size and dtype; and the same for whole populations.
+"""What a network runs: its operators in order, for one batch size and dtype; and the same for whole
+populations.
 
-A `Workload` is one network. A `CostTable` holds the operators of every option of a search space, so that a quantity
-which adds up over operators is worked out once an operator and then gathered and summed for any number of genotypes.
+A `Workload` is one network. A `CostTable` holds the operators of every option of a search space, so
+that a quantity which adds up over operators is worked out once an operator and then gathered and
+summed for any number of genotypes.
 """
 
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from latency_models.liveness import peak_activation_bytes
+from latency_models.op_arrays import OpArrays
 from latency_models.operators import (
     ACTIVATION_FLOPS,
     DTYPE_BYTES,
     OP_KINDS,
     Op,
-    OpArrays,
     activation,
     add,
     conv2d,
@@ -49,12 +54,14 @@ __all__ = [
 
 _FORMAT = "latency_models.workload"
 _VERSION = 1
+_WHOLE_NUMBERS = ("flops", "params", "kernel", "stride", "groups")
 _CHUNK = 16384  # genotypes handled at once: the intermediate arrays stay in the cache
 
 
 @dataclass(frozen=True)
 class Workload:
-    """The operators of one network in the order they run; an op's inputs are positions in `ops`, -1 the network's input.
+    """The operators of one network in the order they run; an op's inputs are positions in `ops`, -1
+    the network's input.
 
     Raises:
         ValueError: If there is no operator, or one reads an output that does not exist yet.
@@ -71,7 +78,7 @@ class Workload:
 
     @staticmethod
     def chain(blocks: Sequence[Sequence[Op]], *, batch_size: int, dtype: str) -> "Workload":
-        """Runs blocks one after another: a block's -1 becomes the last op of the block before; empty blocks vanish."""
+        """Runs blocks one after another: a block's -1 is the last op of the one before it."""
         ops: list[Op] = []
         for block in blocks:
             start = len(ops)
@@ -112,8 +119,8 @@ class Workload:
     def peak_activation_bytes(self) -> int:
         """Most bytes of activations alive at once, the network's input included, weights not.
 
-        An activation lives from its producer to its last reader. A fused op writes over its first operand when nobody
-        reads that operand afterwards.
+        An activation lives from its producer to its last reader. A fused op writes over its first
+        operand when nobody reads that operand afterwards.
         """
         return peak_activation_bytes(self.ops)
 
@@ -132,7 +139,8 @@ class Workload:
         """Reads what `to_json` wrote.
 
         Raises:
-            ValueError: If the text is not JSON, of another format or version, or a field is missing or unknown.
+            ValueError: If the text is not JSON, of another format or version, or a field is missing
+                or unknown.
         """
         body = json.loads(text)
         if not isinstance(body, dict) or body.get("format") != _FORMAT:
@@ -142,7 +150,7 @@ class Workload:
                 f"workload file: expected version {_VERSION}, got {body.get('version')}"
             )
         try:
-            ops = tuple(Op(**{k: _as_tuple(v) for k, v in op.items()}) for op in body["ops"])
+            ops = tuple(_read_op(fields) for fields in body["ops"])
             return Workload(ops, body["batch_size"], body["dtype"])
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"workload file: {error}") from error
@@ -155,8 +163,9 @@ class Slot:
     Attributes:
         name: Of the place.
         decisions: Columns of the genotype that decide what runs here.
-        rows: The operators for each combination of those decisions' options, the last decision varying fastest;
-            empty where nothing runs. Inputs count within the row, -1 being the output of the slot before.
+        rows: The operators for each combination of those decisions' options, the last decision
+            varying fastest; empty where nothing runs. Inputs count within the row, -1 being the
+            output of the slot before.
     """
 
     name: str
@@ -286,7 +295,10 @@ class CostTable:
         return np.array([peak_activation_bytes(row) if row else 0 for row in self.rows], float)
 
     def peak_activation_bytes(self, genotypes: Int[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
-        """Most bytes of activations alive at once: slots hand on one activation, so it is the greatest over the slots."""
+        """Most bytes of activations alive at once.
+
+        Slots hand on a single activation, so it is the greatest of the slots' own peaks.
+        """
         total = np.empty(len(genotypes))
         for part, rows in self._row_chunks(genotypes):
             total[part] = self._row_peaks[rows].max(axis=1)
@@ -299,36 +311,23 @@ class CostTable:
         return Workload.chain(blocks, batch_size=self.batch_size, dtype=self.dtype)
 
 
-def peak_activation_bytes(ops: Sequence[Op]) -> int:
-    """Liveness over a chain of operators; see `Workload.peak_activation_bytes`."""
-    last_reader = {i: position for position, op in enumerate(ops) for i in op.inputs}
-    last_reader[len(ops) - 1] = len(ops)
-    alive: dict[int, int] = {}
-    for op in ops:
-        if -1 in op.inputs:
-            index = op.inputs.index(-1)
-            alive[-1] = int(np.prod(op.input_shapes[index])) * DTYPE_BYTES[op.dtype]
-            break
-    peak = sum(alive.values())
-    for position, op in enumerate(ops):
-        first = op.inputs[0] if op.inputs else None
-        if first is not None and op.fused and last_reader[first] == position:
-            alive.pop(first)
-        alive[position] = op.bytes_written
-        peak = max(peak, sum(alive.values()))
-        for i in list(alive):
-            if last_reader.get(i, position) <= position:
-                del alive[i]
-    return peak
-
-
 def _check_inputs(ops: Sequence[Op]) -> None:
     for position, op in enumerate(ops):
         if any(not -1 <= i < position for i in op.inputs):
             raise ValueError(
-                f"op {op.name!r} at {position}: inputs must be -1 or an earlier position, got {op.inputs}"
+                f"op {op.name!r} at {position}: inputs must be -1 or an earlier position,"
+                f" got {op.inputs}"
             )
 
 
-def _as_tuple(value: object) -> object:
+def _read_op(fields: dict[str, Any]) -> Op:
+    numbers = [fields[key] for key in _WHOLE_NUMBERS]
+    numbers += [*fields["inputs"], *fields["output_shape"], *chain(*fields["input_shapes"])]
+    for number in numbers:
+        if type(number) is not int:
+            raise TypeError(f"op {fields['name']!r}: expected whole numbers, got {number!r}")
+    return Op(**{key: _as_tuple(value) for key, value in fields.items()})
+
+
+def _as_tuple(value: Any) -> Any:
     return tuple(map(_as_tuple, value)) if isinstance(value, list) else value

@@ -1,0 +1,112 @@
+"""Roofline times against values worked out by hand, and populations against single workloads."""
+
+import numpy as np
+import pytest
+
+from latency_models import (
+    CacheLevel,
+    CostTable,
+    DeviceSpec,
+    Op,
+    RooflinePredictor,
+    Workload,
+    activation,
+    add,
+    conv2d,
+    linear,
+)
+from latency_models.op_arrays import OpArrays
+from latency_models.roofline import LAUNCH_OVERHEAD_S, peak_flops_per_s, roofline
+
+F32 = "float32"
+SIMPLE = DeviceSpec(
+    "simple",
+    "cpu",
+    {"float32": 1e9},
+    memory_bandwidth_bytes_per_s=1e8,
+    cores=4,
+    launch_overhead_s=1e-6,
+)
+
+
+def _seconds(op: Op, spec: DeviceSpec = SIMPLE, *, threads: int | None = None) -> float:
+    return float(roofline(OpArrays.of([op]), spec, threads=threads).total_s[0])
+
+
+def test_wide_convolution_is_compute_bound() -> None:
+    op = conv2d("c", (1, 16, 16, 64), out_channels=64, kernel=3, dtype=F32)
+    # 2 * 256 * 64 * 64 * 9 FLOPs at 1 GFLOP/s; its bytes would take 2.8 ms.
+    assert _seconds(op) == pytest.approx(18_874_368 / 1e9 + 1e-6)
+
+
+def test_thin_matmul_is_memory_bound() -> None:
+    op = linear("l", (1, 1000), out_features=1000, dtype=F32)
+    # 1,001,000 parameters, 1000 inputs and 1000 outputs of 4 bytes at 100 MB/s; 2 MFLOP take 2 ms.
+    assert _seconds(op) == pytest.approx(1_003_000 * 4 / 1e8 + 1e-6)
+
+
+def test_fused_activation_costs_its_arithmetic_only() -> None:
+    op = activation("a", (1, 8, 8, 16), function="relu", dtype=F32)
+    assert _seconds(op) == pytest.approx(1024 / 1e9)
+
+
+def test_fused_sum_reads_its_second_operand() -> None:
+    op = add("a", (1, 8, 8, 16), dtype=F32, inputs=(0, -1))
+    assert _seconds(op) == pytest.approx(4096 / 1e8)
+
+
+def test_threads_share_the_peak_and_not_the_memory() -> None:
+    conv = conv2d("c", (1, 16, 16, 64), out_channels=64, kernel=3, dtype=F32)
+    assert _seconds(conv, threads=2) == pytest.approx(2 * 18_874_368 / 1e9 + 1e-6)
+    assert _seconds(conv, threads=8) == _seconds(conv)
+    matmul = linear("l", (1, 1000), out_features=1000, dtype=F32)
+    assert _seconds(matmul, threads=2) == _seconds(matmul)
+    with pytest.raises(ValueError, match="threads must be at least 1, got 0"):
+        _seconds(conv, threads=0)
+
+
+def test_operator_that_fits_a_cache_moves_at_its_bandwidth() -> None:
+    cached = DeviceSpec(
+        "cached",
+        "gpu",
+        {"float32": 1e15},
+        memory_bandwidth_bytes_per_s=1e8,
+        caches=(CacheLevel("L1", 1024), CacheLevel("L2", 100_000, 1e9)),
+        launch_overhead_s=1e-9,
+    )
+    small = linear("l", (1, 100), out_features=100, dtype=F32)
+    assert _seconds(small, cached) == pytest.approx(10_300 * 4 / 1e9 + 1e-9, rel=1e-4)
+    large = linear("l", (1, 1000), out_features=1000, dtype=F32)
+    assert _seconds(large, cached) == pytest.approx(1_003_000 * 4 / 1e8 + 1e-9, rel=1e-4)
+
+
+def test_missing_bandwidth_leaves_arithmetic_and_start() -> None:
+    bare = DeviceSpec("bare", "gpu", {"float16": 1e9})
+    op = linear("l", (1, 1000), out_features=1000, dtype=F32)
+    assert _seconds(op, bare) == pytest.approx(2_001_000 / 1e9 + LAUNCH_OVERHEAD_S["gpu"])
+
+
+def test_dtype_without_a_peak_is_computed_in_another() -> None:
+    assert peak_flops_per_s(SIMPLE, "bfloat16") == 1e9
+    with pytest.raises(ValueError, match="no peak for float32, only for int8"):
+        peak_flops_per_s(DeviceSpec("npu", "npu", {"int8": 1e12}), "float32")
+
+
+def test_prediction_is_the_sum_over_the_operators() -> None:
+    conv = conv2d("c", (1, 16, 16, 64), out_channels=64, kernel=3, dtype=F32)
+    again = conv2d("d", (1, 16, 16, 64), out_channels=64, kernel=3, dtype=F32, inputs=(0,))
+    one, two = (Workload(ops, 1, F32) for ops in ((conv,), (conv, again)))
+    prediction = RooflinePredictor(SIMPLE).predict([one, two])
+    assert prediction.mean_s[1] == pytest.approx(2 * prediction.mean_s[0])
+    assert prediction.std_s.tolist() == [0, 0]
+    assert prediction.quantile_s(0.95) == pytest.approx(prediction.mean_s)
+
+
+def test_population_prediction_equals_that_of_each_workload(toy_table: CostTable) -> None:
+    table = toy_table
+    rng = np.random.default_rng(0)
+    genotypes = rng.integers(0, table.cardinalities, (50, len(table.cardinalities)))
+    predictor = RooflinePredictor(SIMPLE, threads=2)
+    population = predictor.predict_population(table, genotypes)
+    single = predictor.predict([table.workload(genotype) for genotype in genotypes])
+    np.testing.assert_allclose(population.mean_s, single.mean_s, rtol=1e-12)
