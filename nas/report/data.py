@@ -80,8 +80,8 @@ class Target:
     `latency_s` (predicted) and `violation` (0 where every constraint is met, else how far off,
     relative) hold one value an evaluation; an empty `violation` means that the target has no
     constraints. Where nothing meets the constraints the front is empty and `closest` is the network
-    that comes nearest. `hypervolume` is (evaluations so far, value), against the `reference` point
-    (latency_s, error).
+    that comes nearest. `hypervolume` is (evaluations so far, seconds × error dominated
+    below the `reference` point (latency_s, error)), so at most the reference's product.
     """
 
     name: str
@@ -129,8 +129,10 @@ class Target:
             )
         if self.latency_s and not self.front and self.closest is None:
             raise ValueError(f"{where}: closest must be given where the front is empty")
-        if any(not math.isfinite(value) for _, value in self.hypervolume):
-            raise ValueError(f"{where}: hypervolume must be finite")
+        whole = math.inf if self.reference is None else math.prod(self.reference)
+        for _, value in self.hypervolume:
+            if not (math.isfinite(value) and 0 <= value <= whole * (1 + 1e-9)):
+                raise ValueError(f"{where}: hypervolume must be in 0..{whole:g}, got {value}")
 
 
 @dataclass(frozen=True, slots=True)

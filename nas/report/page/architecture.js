@@ -44,6 +44,8 @@ function drawBlocks(drawing) {
     })))));
 }
 
+const blockCount = (drawing) => drawing.groups.reduce((sum, group) => sum + group.blocks.length, 0);
+
 function architectureWords(drawing) {
   const blocks = drawing.groups.flatMap((group) => group.blocks);
   const kernels = blocks.map((block) => block.kernel).filter(Boolean);
@@ -56,14 +58,14 @@ function architectureWords(drawing) {
 function drawSmall(drawing) {
   let at = 0;
   const bars = drawing.groups.flatMap((group) => {
-    const group_bars = group.blocks.map((block) => {
+    const row = group.blocks.map((block) => {
       const [width, height] = [widthOf(block, 3, 0.8), heightOf(block, 5, 5)];
       const bar = svg("rect", { x: at, y: 20 - height, width, height, rx: 1 });
       at += width + 1.5;
       return bar;
     });
     at += 3;
-    return group_bars;
+    return row;
   });
   return svg("svg", { class: "small-network", width: Math.max(1, at - 4), height: 20, role: "img",
     "aria-label": architectureWords(drawing) }, bars);

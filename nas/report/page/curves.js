@@ -7,6 +7,13 @@ const plotBox = (width, height) => ({
   yRange: [height - NARROW_MARGIN.bottom, NARROW_MARGIN.top],
 });
 
+// At least half an octave wide, so that a single network does not look far off.
+function predictionDomain(measured) {
+  const [low, high] = extent(measured.flatMap((m) => [m.predicted_s, m.measured_s]));
+  const widen = Math.max(1.05, Math.sqrt((1.4 * low) / high));
+  return [low / widen, high * widen];
+}
+
 function predictionChart(view) {
   const measured = view.members.filter((m) => m.measured_s);
   const title = "Predicted against measured";
@@ -26,8 +33,7 @@ function predictionChart(view) {
   responsive(holder, (width) => {
     const height = Math.round(Math.max(260, Math.min(360, width * 0.8)));
     const { xRange, yRange } = plotBox(width, height);
-    const domain = padded(extent(measured.flatMap((m) => [m.predicted_s, m.measured_s])), 0.08, 0);
-    if (domain[0] <= 0) domain[0] = extent(measured.flatMap((m) => [m.predicted_s, m.measured_s]))[0] * 0.8;
+    const domain = predictionDomain(measured);
     const [x, y] = [latencyScale(domain, xRange), latencyScale(domain, yRange)];
     const format = (v) => plainNumber(v / view.unit.seconds);
     const limit = view.target.latency_limit_s;
@@ -40,7 +46,7 @@ function predictionChart(view) {
       svg("line", { class: "diagonal", x1: x(domain[0]), y1: y(domain[0]), x2: x(domain[1]), y2: y(domain[1]) }),
       limit && limit < domain[1] && limit > domain[0] && svg("g", { class: "limit" },
         svg("line", { x1: xRange[0], x2: xRange[1], y1: y(limit), y2: y(limit) }),
-        svg("text", { x: xRange[0] + 6, y: y(limit) - 5 }, `limit ${latency(limit, view.unit)}`)),
+        svg("text", { x: xRange[0] + 6, y: y(limit) + 15 }, `limit ${plainLatency(limit, view.unit)}`)),
       measured.map((m) => {
         const [px, py] = [x(m.predicted_s), y(m.measured_s)];
         const dot = svg("path", { class: m.noisy ? "measured noisy" : "measured", d: diamond(6),
@@ -84,16 +90,22 @@ function lineChart({ title, note, label, series, xLabel, yLabel, yFormat = plain
 }
 
 function hypervolumeChart(view) {
-  const { hypervolume: points, reference } = view.target;
+  const { hypervolume, reference } = view.target;
   const title = "Progress of the search";
-  if (!points.length) return figure(title, null, html("p", { class: "empty" }, "No hypervolume has been recorded."));
-  const against = reference
-    ? ` The reference is ${latency(reference[0], view.unit)} at ${percent(reference[1], 0)} error.` : "";
+  if (!hypervolume.length) return figure(title, null, html("p", { class: "empty" }, "No hypervolume has been recorded."));
+  const whole_box = reference ? reference[0] * reference[1] : 1;
+  const points = hypervolume.map(([done, value]) => [done, value / whole_box]);
+  const say = (value) => (reference ? percent(value) : significant(value));
+  const against = reference ? `, as a share of the box up to ${plainLatency(reference[0], view.unit)} and ${percent(reference[1], 0)} error` : "";
+  const total = points.at(-1)[0];
+  const halfway = points.filter(([done]) => done <= total / 2).at(-1);
+  const late = points.length > 1 && halfway
+    ? ` The second half of the evaluations took it from ${say(halfway[1])} to ${say(points.at(-1)[1])}.` : "";
   return lineChart({
-    title, note: `Hypervolume: how much of the accuracy-latency plane the front covers. A flat end means more search would add little.${against}`,
-    label: `Hypervolume rises from ${significant(points[0][1])} to ${significant(points.at(-1)[1])} over ${points.at(-1)[0]} evaluations.`,
+    title, note: `Hypervolume: how much of the accuracy-latency plane the front covers${against}.${late}`,
+    label: `Hypervolume goes from ${say(points[0][1])} to ${say(points.at(-1)[1])} over ${plural(total, "evaluation")}.`,
     series: [{ name: "first", points }], xLabel: "evaluations", yLabel: "hypervolume", step: true,
-    yFormat: (v) => (v !== 0 && Math.abs(v) < 1e-3 ? v.toExponential(1) : plainNumber(v)),
+    yFormat: reference ? (v) => plainNumber(100 * v) + NARROW + "%" : (v) => (v !== 0 && Math.abs(v) < 1e-3 ? v.toExponential(1) : plainNumber(v)),
   });
 }
 

@@ -35,6 +35,11 @@ function latencyUnit(seconds) {
 const latency = (seconds, unit) =>
   seconds === null || seconds === undefined ? "–" : significant(seconds / unit.seconds) + NARROW + unit.name;
 
+const plainNumber = (value) => String(Number(value.toPrecision(6)));
+
+// A limit is shown as it was given, without digits that nobody asked for.
+const plainLatency = (seconds, unit) => plainNumber(seconds / unit.seconds) + NARROW + unit.name;
+
 // More than one decimal claims a precision that fewer than a thousand images do not give.
 const percent = (share, decimals = 1) =>
   share === null || share === undefined ? "–" : (100 * share).toFixed(decimals) + NARROW + "%";

@@ -1,18 +1,20 @@
 // The front of one target: every evaluated network as a dot on a canvas (quick with many thousands), and above it in SVG
 // the members with their intervals, the measured latencies and the limit.
 
-const MARGIN = { left: 58, right: 16, top: 26, bottom: 44 };
+const MARGIN = { left: 58, right: 16, top: 38, bottom: 44 };
 
 function frontDomains(view, everything) {
   const { target, members, evaluations } = view;
   const known = members.flatMap((m) => [m.predicted_s, m.measured_s]);
-  const all = extent([...target.latency_s, ...known]);
+  let all = extent([...target.latency_s, ...known]);
   const accuracies = extent(evaluations.accuracy);
-  if (everything || !members.length) {
+  if (everything || members.length < 3) {
+    const limit = target.latency_limit_s;
+    if (limit && limit > all[0] / 20 && limit < all[1] * 3) all = extent([...all, limit]);
     return { x: padded(all, 0.03, all[0] * 0.9), y: padded(accuracies, 0.05, 0, 1.005) };
   }
   const [low, high] = extent(members.map((m) => m.search_accuracy));
-  const bottom = Math.max(accuracies[0], low - Math.max(high - low, 0.03));
+  const bottom = Math.max(accuracies[0], low - Math.max((high - low) / 4, 0.02));
   const slowest = extent(known)[1];
   const reach = Math.max(slowest * 1.08, Math.min(extent(members.map((m) => m.interval_high_s))[1], slowest * 1.5));
   const limit = target.latency_limit_s;
@@ -52,8 +54,8 @@ function limitMark(view, { x, width, height }) {
   return svg("g", { class: "limit", "aria-hidden": "true" },
     svg("rect", { x: at, y: MARGIN.top, width: width - MARGIN.right - at, height: bottom - MARGIN.top }),
     svg("line", { x1: at, x2: at, y1: MARGIN.top - 8, y2: bottom }),
-    svg("text", { x: at + (room ? 6 : -6), y: MARGIN.top - 2, "text-anchor": room ? "start" : "end" },
-      `limit ${latency(limit, view.unit)}`));
+    svg("text", { x: at + (room ? 6 : -6), y: MARGIN.top + 2, "text-anchor": room ? "start" : "end" },
+      `limit ${plainLatency(limit, view.unit)}`));
 }
 
 function memberMarks(view, { x, y }) {
@@ -158,15 +160,16 @@ function outsideNote(view, { x, y }) {
   const notes = [];
   if (outside) notes.push(`${plural(outside, "evaluated network")} ${outside === 1 ? "lies" : "lie"} outside this view.`);
   const limit = view.target.latency_limit_s;
-  if (limit > x.domain[1]) notes.push(`The limit of ${latency(limit, view.unit)} lies to the right of this view.`);
+  if (limit && limit < x.domain[0]) notes.push(`The limit of ${plainLatency(limit, view.unit)} lies to the left of this view.`);
+  if (limit > x.domain[1]) notes.push(`The limit of ${plainLatency(limit, view.unit)} lies to the right of this view.`);
   return notes.join(" ");
 }
 
 function frontLegend(view) {
   const entries = [];
   if (view.target.violation.some((v) => v > 0)) {
-    entries.push([svg("circle", { class: "cloud-key", r: 3 }), "meets the constraints"]);
-    entries.push([svg("circle", { class: "cloud-key hollow", r: 3 }), "breaks one"]);
+    if (view.target.feasible) entries.push([svg("circle", { class: "cloud-key", r: 3 }), "meets the constraints"]);
+    entries.push([svg("circle", { class: "cloud-key hollow", r: 3 }), "breaks a constraint"]);
   } else entries.push([svg("circle", { class: "cloud-key", r: 3 }), "evaluated"]);
   if (!view.members.length) return legend(entries);
   const level = `${Math.round(100 * view.target.interval_level)}${NARROW}% interval`;
@@ -211,7 +214,6 @@ function frontChart(view) {
       yFormat: (v) => plainNumber(100 * v) + NARROW + "%" };
     const focused = holder.contains(document.activeElement) ? document.activeElement.dataset.id : null;
     markers.clear();
-    drawCloud(canvas, view, frame);
     const line = staircase(view.members.map((m) => [x(m.predicted_s), y(m.search_accuracy)]));
     const layer = svg("svg", { width, height, role: "group", "aria-label": "Accuracy against predicted latency. " +
         "Arrow keys move along the front; the table below holds the same figures." },
@@ -222,6 +224,7 @@ function frontChart(view) {
       memberMarks(view, frame), svg("g", { class: "picked", "aria-hidden": "true" }), memberButtons(view, frame, markers));
     attachPointer(layer, tooltip, view, frame);
     holder.replaceChildren(canvas, layer, tooltip);
+    drawCloud(canvas, view, frame);
     note.textContent = outsideNote(view, frame);
     show(current);
     if (focused) markers.get(Number(focused))?.focus();
@@ -238,6 +241,6 @@ function frontChart(view) {
     render();
   } }, "Show all evaluations");
   const element = figure(title, "Higher is more accurate, further left is faster. Select a point to see its network.",
-    holder, html("div", { class: "under-plot" }, frontLegend(view), view.members.length ? zoom : null), note);
+    holder, html("div", { class: "under-plot" }, frontLegend(view), view.members.length < 3 ? null : zoom), note);
   return { element, show };
 }

@@ -21,7 +21,7 @@ function heading() {
   const kept = `kept ${data.targets.length === 1 ? "the front of one target" : `a front for each of ${data.targets.length} targets`}`;
   const failed = study.failed ? ` ${plural(study.failed, "evaluation")} failed and ${study.failed === 1 ? "is" : "are"} left out.` : "";
   byName("lead").textContent = `On ${dataset.name} (${plural(dataset.classes, "class", "classes")}), the search evaluated ` +
-    `${plural(evaluations.id.length, "network")} and ${kept}. Test accuracy comes from ${plural(dataset.test_images, "image")} ` +
+    `${evaluations.id.length ? `${plural(evaluations.id.length, "network")} and ${kept}` : "no network yet"}. Test accuracy comes from ${plural(dataset.test_images, "image")} ` +
     `that neither training nor the search ever saw.${failed}`;
 }
 
@@ -71,7 +71,7 @@ function tabs() {
       else return;
       event.preventDefault();
     } },
-  html("span", { class: "tab-name", title: view.target.name }, view.target.name), badge(state(view)),
+  html("span", { class: "tab-head" }, html("span", { class: "tab-name", title: view.target.name }, view.target.name), badge(state(view))),
   html("span", { class: "tab-span" }, span(view) || "no network yet"))));
   let named = 0;
   try {

@@ -1,11 +1,13 @@
 // What one target's panel says in words: the summary, the audit, what to ship, and the network that is selected.
 
 const latencyOf = (m) => (m.measured_s === null ? m.predicted_s : m.measured_s);
-const accuracyOf = (m) => (m.test_accuracy === null ? m.search_accuracy : m.test_accuracy);
+// Test and search accuracies are never ranked against each other: until all members are tested, search accuracy counts.
+const isTested = (view) => view.members.every((m) => m.test_accuracy !== null);
+const accuracyOf = (view, m) => (isTested(view) ? m.test_accuracy : m.search_accuracy);
 const kindOf = (m) => (m.measured_s === null ? "predicted" : "measured");
 
 function describeTarget(target) {
-  const parts = [target.device, target.runtime || "no runtime", target.dtype, `batch ${target.batch_size}`];
+  const parts = [target.device, ...(target.runtime ? [target.runtime] : []), target.dtype, `batch ${target.batch_size}`];
   if (target.threads) parts.push(plural(target.threads, "thread"));
   return parts.join(" · ");
 }
@@ -14,8 +16,8 @@ function span(view) {
   const { members, unit } = view;
   if (!members.length) return null;
   const fastest = members.reduce((a, b) => (latencyOf(b) < latencyOf(a) ? b : a));
-  const best = members.reduce((a, b) => (accuracyOf(b) > accuracyOf(a) ? b : a));
-  const say = (m) => `${percent(accuracyOf(m), view.testDecimals)} at ${latency(latencyOf(m), unit)}`;
+  const best = members.reduce((a, b) => (accuracyOf(view, b) > accuracyOf(view, a) ? b : a));
+  const say = (m) => `${percent(accuracyOf(view, m), view.testDecimals)} at ${latency(latencyOf(m), unit)}`;
   return fastest === best ? say(best) : `${say(fastest)} to ${say(best)}`;
 }
 
@@ -35,9 +37,8 @@ function summary(view) {
   const { target, members } = view;
   if (!members.length) return "The search has not evaluated any network for this target yet.";
   if (!target.feasible) return null;
-  const tested = members.every((m) => m.test_accuracy !== null);
   const measured = members.filter((m) => m.measured_s !== null).length;
-  const basis = `${tested ? "test" : "search"} accuracy, ${measured === members.length ? "measured" : measured ? "measured where possible" : "predicted"} latency`;
+  const basis = `${isTested(view) ? "test" : "search"} accuracy, ${measured ? "measured" : "predicted"} latency${measured && measured < members.length ? " where there is one" : ""}`;
   const lead = members.length === 1 ? "One network makes up the front" : `${whole(members.length)} networks make up the front`;
   return `${lead}: ${span(view)} (${basis}).`;
 }
@@ -48,7 +49,7 @@ function notices(view) {
   if (!target.feasible && target.closest) {
     const m = target.closest;
     const over = target.latency_limit_s && latencyOf(m) > target.latency_limit_s
-      ? `, ${significant(latencyOf(m) / target.latency_limit_s, 2)} times the limit of ${latency(target.latency_limit_s, view.unit)}` : "";
+      ? `, ${significant(latencyOf(m) / target.latency_limit_s, 2)} times the limit of ${plainLatency(target.latency_limit_s, view.unit)}` : "";
     const what = target.constraints.length ? `the constraints (${list(target.constraints)})` : "the constraints";
     notes.push(["bad", `No evaluated network met ${what}. Shown instead is the closest, network ${m.id}: ` +
       `${latency(latencyOf(m), view.unit)} ${kindOf(m)}${over}, ${count(m.params)} parameters. ` +
@@ -62,8 +63,8 @@ function notices(view) {
   } else if (members.length) {
     const missing = members.filter((m) => m.measured_s === null).length;
     if (missing === members.length) {
-      notes.push(["caution", `No network of this front has been measured yet. nas verify ${shellQuote(study.path)} does that.`]);
-    } else if (missing) notes.push(["caution", `${whole(missing)} of ${plural(members.length, "network")} could not be measured; their latency is a prediction.`]);
+      notes.push(["caution", `No network of this front has been measured yet. To measure them, run: nas verify ${shellQuote(study.path)}`]);
+    } else if (missing) notes.push(["caution", `${whole(missing)} of ${plural(members.length, "network")} ${missing === 1 ? "has" : "have"} no measurement; the latency shown is a prediction.`]);
     const noisy = members.filter((m) => m.noisy).length;
     if (noisy) notes.push(["caution", `${plural(noisy, "measurement")} ${noisy === 1 ? "was" : "were"} noisy: the machine was busy or changed its clock.`]);
   }
@@ -108,12 +109,14 @@ function shipControl(view) {
   const seconds = members.map(latencyOf).sort((a, b) => a - b);
   const start = target.latency_limit_s || seconds.at(-1);
   const round = (value) => Number(value.toPrecision(3));
+  const up = (value) => (round(value) < value ? round(value * 1.005) : round(value));
+  const first = target.latency_limit_s ? Number((start / unit.seconds).toPrecision(6)) : up(start / unit.seconds);
   const [least, most] = [round((seconds[0] * 0.8) / unit.seconds), round((Math.max(seconds.at(-1), start) * 1.1) / unit.seconds)];
   const step = 10 ** Math.floor(Math.log10((most - least) / 100));
-  const exact = html("input", { type: "number", id: "ship-limit", min: 0, step: "any", value: round(start / unit.seconds) });
+  const exact = html("input", { type: "number", id: "ship-limit", min: 0, step: "any", value: first });
   const slider = html("input", { type: "range", min: least, max: most, step, value: start / unit.seconds, "aria-label": `Latency limit in ${unit.name}` });
   const answer = html("div", { class: "answer", role: "status" });
-  const pick = (limit) => members.filter((m) => latencyOf(m) <= limit * (1 + 1e-9)).sort((a, b) => accuracyOf(b) - accuracyOf(a) || latencyOf(a) - latencyOf(b))[0];
+  const pick = (limit) => members.filter((m) => latencyOf(m) <= limit * (1 + 1e-9)).sort((a, b) => accuracyOf(view, b) - accuracyOf(view, a) || latencyOf(a) - latencyOf(b))[0];
   const update = (value) => {
     const limit = Number(value) * unit.seconds;
     const chosen = limit > 0 ? pick(limit) : null;
@@ -125,7 +128,7 @@ function shipControl(view) {
     const code = html("code", {}, `nas export ${shellQuote(study.path)} --target ${shellQuote(target.name)} --latency-ms ${milliseconds}`);
     answer.replaceChildren(
       html("p", {}, "Ship ", html("button", { type: "button", class: "link", onclick: () => view.select(chosen.id) }, `network ${chosen.id}`),
-        `: ${percent(accuracyOf(chosen), view.testDecimals)} ${chosen.test_accuracy === null ? "search" : "test"} accuracy at `,
+        `: ${percent(accuracyOf(view, chosen), view.testDecimals)} ${isTested(view) ? "test" : "search"} accuracy at `,
         `${latency(latencyOf(chosen), unit)} ${kindOf(chosen)}.`),
       html("div", { class: "command" }, code, copyButton(code)));
   };

@@ -6,7 +6,7 @@ function linearScale([low, high], [from, to]) {
   scale.ticks = (wanted) => {
     const raw = (high - low) / Math.max(1, wanted);
     const power = 10 ** Math.floor(Math.log10(raw));
-    const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= raw * 0.999) || 10);
+    const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= raw * 0.75) || 10);
     const first = Math.ceil(low / step - 1e-9);
     const last = Math.floor(high / step + 1e-9);
     return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
@@ -40,13 +40,11 @@ function padded([low, high], share, floor = -Infinity, ceiling = Infinity) {
   return [Math.max(floor, low - pad), Math.min(ceiling, high + pad)];
 }
 
-const plainNumber = (value) => String(Number(value.toPrecision(6)));
-
 function axes(frame) {
   const { x, y, width, height, margin, xLabel, yLabel, xFormat = plainNumber, yFormat = plainNumber } = frame;
   const [left, right, top, bottom] = [margin.left, width - margin.right, margin.top, height - margin.bottom];
   const xTicks = x.ticks(Math.max(2, Math.floor((right - left) / 80)));
-  const yTicks = y.ticks(Math.max(2, Math.floor((bottom - top) / 56)));
+  const yTicks = y.ticks(Math.max(2, Math.floor((bottom - top) / 52)));
   return svg("g", { class: "axes", "aria-hidden": "true" },
     yTicks.map((tick) => [
       svg("line", { class: "grid", x1: left, x2: right, y1: y(tick), y2: y(tick) }),

@@ -5,6 +5,7 @@ function memberColumns(view) {
   const seconds = (value) => latency(value, view.unit);
   const columns = [
     { key: "id", title: "Network", value: (m) => m.id },
+    { key: "architecture", title: "Architecture", words: true, value: (m) => blockCount(m.drawing), text: (m) => drawSmall(m.drawing) },
     { key: "test", title: "Test accuracy", value: (m) => m.test_accuracy, text: (m) => percent(m.test_accuracy, view.testDecimals), largest: true },
     { key: "search", title: "Search accuracy", value: (m) => m.search_accuracy, text: (m) => percent(m.search_accuracy, view.decimals), largest: true },
     { key: "predicted", title: "Predicted", value: (m) => m.predicted_s, text: (m) => seconds(m.predicted_s) },
@@ -28,7 +29,6 @@ function memberColumns(view) {
       value: (m) => (m.broke_constraint === null ? null : Number(m.broke_constraint)),
       text: (m) => verdict(view, m) });
   }
-  columns.push({ key: "architecture", title: "Architecture", words: true, value: (m) => architectureWords(m.drawing), text: (m) => drawSmall(m.drawing) });
   return columns;
 }
 

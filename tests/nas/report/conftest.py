@@ -100,7 +100,7 @@ def make_target(
             )
         )
     steps = np.arange(16, len(macs) + 1, 16)
-    volume = 1e-3 * scale * (0.9 - 0.4 * np.exp(-steps / 80))
+    volume = 1.8e-3 * scale * (0.78 - 0.1 * np.exp(-steps / 80))
     fields: dict[str, object] = {
         "name": name,
         "device": "host",
@@ -136,7 +136,7 @@ def make_evaluations(n: int, rng: np.random.Generator) -> tuple[Evaluation, ...]
     size = genotypes.mean(1) / 2
     macs = (5e5 + 6e6 * size**1.5).astype(int)
     accuracy = 0.985 - 0.22 * np.exp(-4.5 * size) - np.abs(rng.normal(0, 0.012, n))
-    accuracy[:: max(1, n // 7)] -= 0.25
+    accuracy[size > 0.5] -= np.where(rng.random((size > 0.5).sum()) < 0.04, 0.25, 0.0)
     return tuple(
         Evaluation(
             id=i + 1,
