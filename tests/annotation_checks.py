@@ -1,7 +1,8 @@
 """The type checker under which the three packages are imported by the tests.
 
-It looks at arrays alone: their dtypes and shapes are what pyright cannot see, while the rest of the annotations use
-what cannot be checked at run time (plain protocols, Self, names imported for type checking only).
+It looks at arrays alone: their dtypes and shapes are what pyright cannot see, while the rest of the
+annotations use what cannot be checked at run time (plain protocols, Self, names imported for type
+checking only).
 """
 
 from collections.abc import Callable

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from jaxtyping import TypeCheckError
+
 from latency_models import Prediction
 
 
