@@ -7,7 +7,6 @@ clock for CPUs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 KINDS: tuple[str, ...] = ("cpu", "gpu", "tpu", "npu", "mcu")
 
@@ -54,7 +53,7 @@ class DeviceSpec:
     memory_bytes: int | None = None
     idle_power_w: float | None = None
     max_power_w: float | None = None
-    sources: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    sources: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

@@ -63,6 +63,11 @@ def peak_flops_per_s(spec: DeviceSpec, dtype: str, *, threads: int | None = None
     )
 
 
+def launch_seconds(spec: DeviceSpec) -> float:
+    """Seconds to start an operator, the kind's order of magnitude where the datasheet has none."""
+    return spec.launch_overhead_s or LAUNCH_OVERHEAD_S[spec.kind]
+
+
 def memory_seconds(
     moved_bytes: Float[np.ndarray, " m"], spec: DeviceSpec, *, threads: int | None = None
 ) -> Float[np.ndarray, " m"]:
@@ -89,11 +94,10 @@ def roofline(ops: OpArrays, spec: DeviceSpec, *, threads: int | None = None) -> 
             compute[of_dtype] = ops.flops[of_dtype] / peak_flops_per_s(spec, dtype, threads=threads)
     alone = ops.input_bytes + ops.weight_bytes + ops.output_bytes
     moved = np.where(ops.fused, ops.other_input_bytes, alone)
-    launch = spec.launch_overhead_s or LAUNCH_OVERHEAD_S[spec.kind]
     return RooflineTimes(
         compute_s=compute,
         memory_s=memory_seconds(moved, spec, threads=threads),
-        launch_s=np.where(ops.fused, 0.0, launch),
+        launch_s=np.where(ops.fused, 0.0, launch_seconds(spec)),
     )
 
 
