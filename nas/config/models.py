@@ -1,0 +1,321 @@
+"""The sections of a config, their defaults and what each value must satisfy.
+
+The models check one file on its own: whether the data are there, and whether the images fit the
+space, is seen when they are loaded. Attribute docstrings become the JSON schema's descriptions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from latency_models.measure import RUNTIMES
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    field_validator,
+    model_validator,
+)
+
+from latency_models import DEVICES
+from nas.data import DATASETS
+from nas.evolution.constraints import parse_constraint
+from search_spaces import SPACES, SearchSpace
+
+HOST = "host"
+"""The device name that means the machine the search runs on."""
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+Count = Annotated[int, Field(ge=0)]
+PositiveCount = Annotated[int, Field(ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0.0)]
+
+
+def _known(names: Iterable[str]) -> AfterValidator:
+    def check(value: str) -> str:
+        if value not in names:
+            raise ValueError(f"must be one of {', '.join(sorted(names))}, got {value!r}")
+        return value
+
+    return AfterValidator(check)
+
+
+class Section(BaseModel):
+    """A mapping of the file: immutable, no unknown keys, no conversions between types."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+
+class AugmentConfig(Section):
+    """What is done to training images, on the device, anew in every epoch."""
+
+    crop_padding: Count = 0
+    """Pixels of padding around the image before a random crop of its size."""
+    flip: bool = False
+    """Whether half of the images are mirrored left to right."""
+    cutout: Count = 0
+    """Side in pixels of a square that is blanked at a random place; 0 for none."""
+
+
+class DataConfig(Section):
+    """The images."""
+
+    name: Annotated[str, _known(DATASETS)]
+    """Which data set."""
+    path: Path | None = None
+    """Where its files lie, from the current directory; null where a library brings the data."""
+    search_fraction: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.2
+    """Part of the official training images that the search evaluates on and training never sees."""
+    image_size: Annotated[int, Field(ge=8)] | None = None
+    """Side in pixels to which image_folder scales its images; others have their own size."""
+    augment: AugmentConfig = AugmentConfig()
+
+    @field_validator("path")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
+
+class SpaceConfig(Section):
+    """Which networks can be built: the name of a search space and that space's own options."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Annotated[str, _known(SPACES)]
+    """Which search space."""
+
+    @cached_property
+    def options(self) -> Any:
+        """The options as the dataclass that the space declares."""
+        return self._adapter.validate_json(json.dumps(self.model_extra), strict=True)
+
+    def build(self, *, image_shape: tuple[int, int, int], classes: int) -> SearchSpace:
+        """The space for images of `image_shape` (height, width, channels).
+
+        Raises:
+            ValueError: If the images do not fit the options.
+        """
+        space: Any = SPACES[self.name]
+        return space(options=self.options, image_shape=image_shape, classes=classes)
+
+    @property
+    def _adapter(self) -> TypeAdapter[Any]:
+        return TypeAdapter(SPACES[self.name].Options)
+
+    @model_validator(mode="after")
+    def _check_options(self) -> Self:
+        # Options kept as they were understood, with defaults, make equal spaces equal configs.
+        assert self.model_extra is not None
+        self.model_extra.update(self._adapter.dump_python(self.options, mode="json"))
+        return self
+
+
+class TrainConfig(Section):
+    """How the supernet is trained: SGD with momentum, sandwich rule, in-place distillation."""
+
+    epochs: PositiveCount = 30
+    batch_size: PositiveCount = 64
+    """Images a step, over all workers together."""
+    learning_rate: PositiveFloat = 0.1
+    """Its highest value, after the warm-up."""
+    warmup_epochs: Annotated[float, Field(ge=0.0)] = 1.0
+    momentum: Fraction = 0.9
+    weight_decay: Annotated[float, Field(ge=0.0)] = 3e-5
+    label_smoothing: Fraction = 0.1
+    random_subnets: Count = 2
+    """Subnets drawn each step, besides the smallest and the largest."""
+    checkpoint_every: PositiveCount = 1
+    """Epochs between two checkpoints."""
+    validation_images: PositiveCount = 1000
+    """Images of the search split that the smallest and largest network see after an epoch."""
+    executor: Literal["ray", "in_process"] = "ray"
+    """in_process trains in the driver, for debugging; the results are the same."""
+    workers: PositiveCount = 1
+    """Ray workers, which share every batch."""
+    cpus_per_worker: PositiveCount = 2
+    gpus_per_worker: Annotated[float, Field(ge=0.0)] = 0.0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"train.warmup_epochs must be at most train.epochs, {self.epochs}, "
+                f"got {self.warmup_epochs:g}"
+            )
+        if self.executor == "in_process" and self.workers != 1:
+            raise ValueError(
+                f"train.workers must be 1 for the executor in_process, got {self.workers}"
+            )
+        if self.batch_size % self.workers:
+            raise ValueError(
+                f"train.batch_size must be a multiple of train.workers, {self.workers}, "
+                f"got {self.batch_size}"
+            )
+        return self
+
+
+def _default_samples(given: Mapping[str, Any]) -> int:
+    return 10 if given["runtime"] is not None else 0
+
+
+class TargetConfig(Section):
+    """What the networks are meant to run on; owns a front.
+
+    A target with a runtime is measured, which is possible on this machine only; without one it is
+    predicted from the device's datasheet.
+    """
+
+    name: Name
+    device: Annotated[str, _known([HOST, *DEVICES])] = HOST
+    """A device that `nas devices` lists, or host for this machine."""
+    runtime: Annotated[str, _known(RUNTIMES)] | None = None
+    """What executes the network when it is measured; null for a target that is only predicted."""
+    dtype: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
+    batch_size: PositiveCount = 1
+    threads: PositiveCount = 1
+    samples: Count = Field(default_factory=_default_samples)
+    """Networks that are measured to adapt the predictor; 10 unless the target is only predicted."""
+    constraints: tuple[str, ...] = ()
+    """What members of the front must satisfy, such as latency_ms <= 5 or params <= 2e6."""
+
+    @property
+    def measurable(self) -> bool:
+        """Whether networks can be measured on it here."""
+        return self.runtime is not None
+
+    @field_validator("constraints")
+    @classmethod
+    def _parse(cls, constraints: tuple[str, ...]) -> tuple[str, ...]:
+        for constraint in constraints:
+            parse_constraint(constraint)
+        return constraints
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.runtime is not None and self.device != HOST:
+            raise ValueError(
+                f"runtime must be left out: {self.device} is not this machine and can only be "
+                f"predicted; device: {HOST} is measured"
+            )
+        if self.runtime is None and self.samples:
+            raise ValueError(
+                f"samples must be 0 or left out for a target without a runtime, got {self.samples}"
+            )
+        return self
+
+
+class SearchConfig(Section):
+    """How the space is searched, and who evaluates."""
+
+    algorithm: Literal["nsga2", "random"] = "nsga2"
+    evaluations: PositiveCount = 300
+    """Networks whose accuracy is evaluated, each once for all targets."""
+    population_size: Annotated[int, Field(ge=2)] = 48
+    generation_size: PositiveCount = 16
+    """Networks that are proposed at a time."""
+    mutation_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
+    """Probability with which a decision of an offspring is drawn anew."""
+    calibration_images: PositiveCount = 512
+    """Training images from which a subnet's BatchNorm statistics are computed anew."""
+    batch_size: PositiveCount = 500
+    """Images evaluated at a time."""
+    executor: Literal["ray", "in_process"] = "ray"
+    """in_process evaluates in the driver, for debugging; the results are the same."""
+    workers: PositiveCount = 2
+    """Ray workers, which evaluate one network each at a time."""
+    cpus_per_worker: PositiveCount = 1
+    gpus_per_worker: Annotated[float, Field(ge=0.0)] = 0.0
+
+
+class VerifyConfig(Section):
+    """What is done to every member of every front after the search."""
+
+    remeasure: bool = True
+    """Whether members are measured on the targets that can be measured."""
+
+
+class MemberChoice(Section):
+    """The most accurate member of one target's front, within a latency."""
+
+    target: str
+    latency_ms: PositiveFloat | None = None
+    """Highest latency, measured where possible, predicted elsewhere; null for no limit."""
+
+
+def _members_form(value: Any) -> str:
+    return "<all>" if isinstance(value, str) else "<choices>"
+
+
+class ExportConfig(Section):
+    """Which networks leave the study, and how."""
+
+    members: Annotated[
+        Annotated[Literal["all"], Tag("<all>")]
+        | Annotated[tuple[MemberChoice, ...], Tag("<choices>")],
+        Discriminator(_members_form),
+    ] = "all"
+    """all, or a list of choices."""
+    formats: Annotated[tuple[Literal["onnx", "stablehlo"], ...], Field(min_length=1)] = (
+        "onnx",
+        "stablehlo",
+    )
+    finetune_epochs: Count = 0
+    """Epochs for which each exported network is trained on its own first."""
+
+
+def _default_output(given: Mapping[str, Any]) -> Path:
+    return Path("runs") / given["name"]
+
+
+class Config(Section):
+    """A whole search."""
+
+    name: Name
+    """What the study is called."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Decides everything random in the run."""
+    output: Path = Field(default_factory=_default_output)
+    """The study directory; runs/NAME unless given."""
+    data: DataConfig
+    space: SpaceConfig
+    train: TrainConfig = TrainConfig()
+    targets: Annotated[tuple[TargetConfig, ...], Field(min_length=1)]
+    search: SearchConfig = SearchConfig()
+    verify: VerifyConfig = VerifyConfig()
+    export: ExportConfig = ExportConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = [target.name for target in self.targets]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(
+                    f"targets: names must be unique, got {name} {names.count(name)} times"
+                )
+        choices = () if self.export.members == "all" else self.export.members
+        for choice in choices:
+            if choice.target not in names:
+                raise ValueError(
+                    f"export.members: target must be one of {', '.join(names)}, "
+                    f"got {choice.target!r}"
+                )
+        return self
+
+    def to_document(self) -> dict[str, Any]:
+        """Everything resolved, as plain data that `parse_config` reads back to an equal config."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,225 @@
+"""A config is what its file says, and every mistake is one line that names the key."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nas.config import Config, ConfigError, load_config, parse_config
+
+MINIMAL = """
+name: tiny
+data: {name: digits}
+space: {name: mobilenet, stages: [{width: 16, stride: 1}]}
+targets: [{name: here, runtime: xla}]
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def to_file(text: str) -> Path:
+        path = tmp_path / "config.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return to_file
+
+
+def document(**changes: Any) -> dict[str, Any]:
+    return {**yaml.safe_load(MINIMAL), **changes}
+
+
+def refusal(path: Path, *overrides: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_short_file_is_completed_by_the_defaults(write):
+    config = load_config(write(MINIMAL))
+    assert config.output == Path("runs/tiny")
+    assert config.targets[0].device == "host"
+    assert config.targets[0].samples == 10
+    assert config.search.evaluations == 300
+    assert config.space.options.kernel_sizes == [3, 5, 7]
+
+
+def test_a_target_without_a_runtime_is_predicted_only(write):
+    config = load_config(write(MINIMAL), ["targets=[{name: pi, device: raspberry-pi-5}]"])
+    assert not config.targets[0].measurable
+    assert config.targets[0].samples == 0
+
+
+def test_the_space_is_built_for_the_images_of_the_data(write):
+    space = load_config(write(MINIMAL)).space.build(image_shape=(8, 8, 1), classes=10)
+    architecture = space.decode(space.smallest)
+    assert architecture.input_shape == (8, 8, 1)
+
+
+@pytest.mark.parametrize("text", ["3e-5", "0.00003", "3.0e-05"])
+def test_numbers_are_read_as_yaml_1_2_reads_them(write, text: str):
+    config = load_config(write(MINIMAL), [f"train.weight_decay={text}"])
+    assert config.train.weight_decay == 3e-5
+
+
+@pytest.mark.parametrize("word", ["on", "no", "y"])
+def test_words_that_yaml_1_1_takes_for_booleans_stay_words(write, word: str):
+    assert load_config(write(MINIMAL), [f"name={word}"]).name == word
+
+
+def test_overrides_reach_keys_list_entries_and_sections_left_out(write):
+    config = load_config(
+        write(MINIMAL),
+        ["search.evaluations=7", "targets.0.threads=2", "data.augment.flip=true", "seed=5"],
+    )
+    assert config.search.evaluations == 7
+    assert config.targets[0].threads == 2
+    assert config.data.augment.flip
+    assert config.seed == 5
+
+
+def test_the_data_path_is_made_absolute(write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    config = load_config(write(MINIMAL), ["data.path=images"])
+    assert config.data.path == tmp_path / "images"
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    decay=st.floats(0.0, 1.0),
+    multipliers=st.lists(st.floats(0.1, 2.0), min_size=1, unique=True).map(sorted),
+    flip=st.booleans(),
+)
+def test_a_resolved_config_reads_back_equal(
+    seed: int, decay: float, multipliers: list[float], flip: bool
+):
+    given_document = document(
+        seed=seed,
+        train={"weight_decay": decay},
+        space={
+            "name": "mobilenet",
+            "stages": [{"width": 16, "stride": 1}],
+            "width_multipliers": multipliers,
+        },
+        data={"name": "digits", "augment": {"flip": flip}},
+    )
+    config = parse_config(given_document, source="test")
+    written = yaml.safe_load(yaml.safe_dump(config.to_document()))
+    assert parse_config(written, source="test") == config
+
+
+def test_configs_are_immutable(write):
+    config = load_config(write(MINIMAL))
+    with pytest.raises(ValueError, match="frozen"):
+        config.seed = 1
+
+
+MISTAKES = {
+    "search.population_size=1": "search.population_size must be at least 2, got 1",
+    "search.populaton_size=8": "search.populaton_size is not a key; did you mean population_size?",
+    "nme=x": "The keys are data, export, name, output, search, seed, space, targets, train, verify",
+    "targets.0.runtim=xla": "targets.0.runtim is not a key; did you mean runtime? The keys of",
+    "space.kernels=[3]": "The keys of space are depths, expand_ratios,",
+    "space.stages.0.widht=3": "space.stages.0.widht is not a key; did you mean width?",
+    "space.kernel_sizes=[three]": 'space.kernel_sizes.0 must be an integer, got "three"',
+    "space.kernel_sizes=[4]": "space.kernel_sizes must be odd, got [4]",
+    "space.name=resnet": "space.name must be one of mobilenet, got 'resnet'",
+    "seed='1'": 'seed must be an integer, got "1"',
+    "seed=1.5": "seed must be an integer, got 1.5",
+    "seed=true": "seed must be an integer, got true",
+    "verify.remeasure=yes": 'verify.remeasure must be true or false, got "yes"',
+    "train.learning_rate=.nan": "train.learning_rate must be a finite number, got NaN",
+    "train=fast": 'train must be a mapping, got "fast"',
+    "train.warmup_epochs=99": "train.warmup_epochs must be at most train.epochs, 30, got 99",
+    "train={executor: in_process, workers: 2}": "train.workers must be 1 for the",
+    "train.workers=3": "train.batch_size must be a multiple of train.workers, 3, got 64",
+    "data=null": "data must be a mapping, got null",
+    "data.name=mnist": "data.name must be one of cifar10, cifar100, digits, ",
+    "targets=[]": "targets must have 1 or more entries, got []",
+    "targets.0.device=toaster": "targets.0.device must be one of",
+    "targets.0.runtime=abacus": "targets.0.runtime must be one of",
+    "targets.0.device=raspberry-pi-5": "targets.0.runtime must be left out",
+    "targets=[{name: pi, device: t4, samples: 3}]": "targets.0.samples must be 0 or left out",
+    "targets=[{name: a, runtime: xla}, {name: a}]": "targets: names must be unique, got a 2 times",
+    "targets=[{name: ../a}]": "targets.0.name must match",
+    "targets.0.constraints=[speed <= 3]": "targets.0.constraints",
+    "export.members=some": "export.members must be one of 'all', got \"some\"",
+    "export.members=3": "export.members must be a list, got 3",
+    "export.members=[{target: there}]": "export.members: target must be one of here, got 'there'",
+    "export.formats=[tflite]": "export.formats.0 must be one of 'onnx' or 'stablehlo'",
+}
+
+
+@pytest.mark.parametrize(("override", "expected"), MISTAKES.items(), ids=MISTAKES)
+def test_a_mistake_names_the_key_and_what_was_expected(write, override: str, expected: str):
+    path = write(MINIMAL)
+    message = refusal(path, override)
+    assert message.startswith(f"{path} with --set {override}: ")
+    assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("evaluations", "expected section.key=value"),
+        ("=3", "expected section.key=value"),
+        ("search..evaluations=3", "expected section.key=value"),
+        ("name.first=3", "name is 'tiny' and has no keys"),
+        ("targets.1.threads=3", "positions of targets are 0 to 0, got 1"),
+        ("targets.x.threads=3", "positions of targets are 0 to 0, got x"),
+        ("name=[a", "line 1, column 3"),
+    ],
+)
+def test_an_override_that_fits_nowhere_is_refused(write, override: str, expected: str):
+    message = refusal(write(MINIMAL), override)
+    assert message.startswith(f"--set {override}: ")
+    assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "expected a mapping of settings, got nothing"),
+        ("- a", "expected a mapping of settings, got a list"),
+        ("name: a\nname: b", "line 2, column 1: name is given twice"),
+        ("name: a\n\tseed: 1", "line 2"),
+        ("1: a", "keys must be words, got 1"),
+        ("name: !!python/object:os.system {}", "could not determine a constructor"),
+        ("name: &a [*a]", "an entry contains itself"),
+        ("name: tiny", "data is required; space is required; targets is required"),
+    ],
+)
+def test_a_file_that_is_no_config_is_refused(write, text: str, expected: str):
+    path = write(text)
+    message = refusal(path)
+    assert message.startswith(f"{path}:")
+    assert expected in message
+
+
+def test_a_missing_file_is_named(tmp_path: Path):
+    assert refusal(tmp_path / "none.yaml") == f"{tmp_path / 'none.yaml'}: no such config file"
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path):
+    (tmp_path / "config.yaml").write_bytes(b"\xff\xfe\x00")
+    assert "cannot be read" in refusal(tmp_path / "config.yaml")
+
+
+def test_only_the_first_mistakes_are_told_and_the_rest_counted():
+    wrong = document(
+        seed=-1, search={"evaluations": 0, "workers": 0, "batch_size": 0, "population_size": 0}
+    )
+    with pytest.raises(ConfigError, match=r"; and 2 more$"):
+        parse_config(wrong, source="test")
+
+
+def test_equal_spaces_are_equal_configs_however_they_are_written():
+    short = parse_config(document(), source="test")
+    whole = parse_config(document(space=short.to_document()["space"]), source="test")
+    assert isinstance(short, Config)
+    assert short == whole
