@@ -22,11 +22,13 @@ from nas.report.drawing import draw_architecture
 SCRIPTS = (
     "figures.js",
     "plot.js",
+    "pointer.js",
     "front.js",
     "curves.js",
     "architecture.js",
     "table.js",
     "panel.js",
+    "ship.js",
     "page.js",
 )
 

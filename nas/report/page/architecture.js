@@ -12,14 +12,21 @@ function blockLabels(block) {
   if (block.expanded_channels && block.in_channels) {
     labels.push("×" + plainNumber(Number((block.expanded_channels / block.in_channels).toPrecision(2))));
   }
-  if (!labels.length) labels.push(words(block.kind || block.slot || "block").split(" ").at(-1));
+  if (!labels.length)
+    labels.push(
+      words(block.kind || block.slot || "block")
+        .split(" ")
+        .at(-1),
+    );
   return labels;
 }
 
 function blockDetail(block) {
   const facts = Object.entries(block).filter(([key]) => key !== "slot" && key !== "kind");
-  return `${block.slot || ""} ${words(block.kind || "")}: `.trimStart() +
-    facts.map(([key, value]) => `${words(key)} ${value}`).join(", ");
+  return (
+    `${block.slot || ""} ${words(block.kind || "")}: `.trimStart() +
+    facts.map(([key, value]) => `${words(key)} ${value}`).join(", ")
+  );
 }
 
 const heightOf = (block, unit, base) => base + unit * Math.min(5, Math.max(0, (block.kernel || 3) - 1) / 2);
@@ -30,18 +37,34 @@ function widthOf(block, base, unit) {
 }
 
 function drawBlocks(drawing) {
-  return html("ol", { class: "stages" }, drawing.groups.map((group) => html("li", {},
-    html("span", { class: "stage-name" }, group.name),
-    html("ol", { class: "blocks" }, group.blocks.map((block) => {
-      const box = html("li", { class: "block", title: blockDetail(block) },
-        blockLabels(block).map((label) => html("span", {}, label)),
-        block.stride > 1 && html("span", { class: "tag" }, "↓" + block.stride),
-        Boolean(block.squeeze_channels) && html("span", { class: "tag" }, "SE"),
-        html("span", { class: "hidden-text" }, blockDetail(block)));
-      box.style.minHeight = `${heightOf(block, 12, 26)}px`;
-      box.style.minWidth = `${widthOf(block, 34, 5)}px`;
-      return box;
-    })))));
+  return html(
+    "ol",
+    { class: "stages" },
+    drawing.groups.map((group) =>
+      html(
+        "li",
+        {},
+        html("span", { class: "stage-name" }, group.name),
+        html(
+          "ol",
+          { class: "blocks" },
+          group.blocks.map((block) => {
+            const box = html(
+              "li",
+              { class: "block", title: blockDetail(block) },
+              blockLabels(block).map((label) => html("span", {}, label)),
+              block.stride > 1 && html("span", { class: "tag" }, "↓" + block.stride),
+              Boolean(block.squeeze_channels) && html("span", { class: "tag" }, "SE"),
+              html("span", { class: "hidden-text" }, blockDetail(block)),
+            );
+            box.style.minHeight = `${heightOf(block, 12, 26)}px`;
+            box.style.minWidth = `${widthOf(block, 34, 5)}px`;
+            return box;
+          }),
+        ),
+      ),
+    ),
+  );
 }
 
 const blockCount = (drawing) => drawing.groups.reduce((sum, group) => sum + group.blocks.length, 0);
@@ -67,6 +90,15 @@ function drawSmall(drawing) {
     at += 3;
     return row;
   });
-  return svg("svg", { class: "small-network", width: Math.max(1, at - 4), height: 20, role: "img",
-    "aria-label": architectureWords(drawing) }, bars);
+  return svg(
+    "svg",
+    {
+      class: "small-network",
+      width: Math.max(1, at - 4),
+      height: 20,
+      role: "img",
+      "aria-label": architectureWords(drawing),
+    },
+    bars,
+  );
 }

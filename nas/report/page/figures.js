@@ -8,17 +8,23 @@ function fill(node, attributes, children) {
     if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
     else node.setAttribute(key, value === true ? "" : String(value));
   }
-  node.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  node.append(
+    ...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return node;
 }
 
 const html = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
-const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+const svg = (tag, attributes = {}, ...children) =>
+  fill(document.createElementNS(SVG, tag), attributes, children);
 
 function significant(value, digits = 3) {
   if (value === 0) return "0";
   const decimals = Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(value)) + 1e-9));
-  return value.toLocaleString("en", { minimumFractionDigits: Math.min(decimals, 6), maximumFractionDigits: Math.min(decimals, 6) });
+  return value.toLocaleString("en", {
+    minimumFractionDigits: Math.min(decimals, 6),
+    maximumFractionDigits: Math.min(decimals, 6),
+  });
 }
 
 const NARROW = "\u202f";
@@ -47,7 +53,11 @@ const percent = (share, decimals = 1) =>
 const decimalsFor = (images) => (images >= 1000 ? 2 : 1);
 
 function count(value) {
-  for (const [size, letter] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]]) {
+  for (const [size, letter] of [
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
+  ]) {
     if (value >= size) return significant(value / size) + NARROW + letter;
   }
   return String(value);
@@ -70,7 +80,8 @@ function list(words) {
   return words.slice(0, -1).join(", ") + " and " + words[words.length - 1];
 }
 
-const shellQuote = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : "'" + text.replaceAll("'", "'\\''") + "'");
+const shellQuote = (text) =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : "'" + text.replaceAll("'", "'\\''") + "'";
 
 function extent(values) {
   let [low, high] = [Infinity, -Infinity];

@@ -16,7 +16,10 @@ function frontDomains(view, everything) {
   const [low, high] = extent(members.map((m) => m.search_accuracy));
   const bottom = Math.max(accuracies[0], low - Math.max((high - low) / 4, 0.02));
   const slowest = extent(known)[1];
-  const reach = Math.max(slowest * 1.08, Math.min(extent(members.map((m) => m.interval_high_s))[1], slowest * 1.5));
+  const reach = Math.max(
+    slowest * 1.08,
+    Math.min(extent(members.map((m) => m.interval_high_s))[1], slowest * 1.5),
+  );
   const limit = target.latency_limit_s;
   const right = limit && limit > reach && limit < reach * 1.6 ? limit * 1.06 : reach;
   const left = Math.min(all[0], limit || Infinity) * 0.96;
@@ -31,7 +34,12 @@ function drawCloud(canvas, view, { x, y, width, height }) {
   const pen = canvas.getContext("2d");
   pen.scale(ratio, ratio);
   pen.beginPath();
-  pen.rect(MARGIN.left, MARGIN.top - 8, width - MARGIN.left - MARGIN.right + 8, height - MARGIN.top - MARGIN.bottom + 8);
+  pen.rect(
+    MARGIN.left,
+    MARGIN.top - 8,
+    width - MARGIN.left - MARGIN.right + 8,
+    height - MARGIN.top - MARGIN.bottom + 8,
+  );
   pen.clip();
   const { latency_s: seconds, violation } = view.target;
   const accuracy = view.evaluations.accuracy;
@@ -51,27 +59,45 @@ function limitMark(view, { x, width, height }) {
   if (!limit || limit < x.domain[0] || limit > x.domain[1]) return null;
   const [at, bottom] = [x(limit), height - MARGIN.bottom];
   const room = width - MARGIN.right - at > 110;
-  return svg("g", { class: "limit", "aria-hidden": "true" },
+  return svg(
+    "g",
+    { class: "limit", "aria-hidden": "true" },
     svg("rect", { x: at, y: MARGIN.top, width: width - MARGIN.right - at, height: bottom - MARGIN.top }),
     svg("line", { x1: at, x2: at, y1: MARGIN.top - 8, y2: bottom }),
-    svg("text", { x: at + (room ? 6 : -6), y: MARGIN.top + 2, "text-anchor": room ? "start" : "end" },
-      `limit ${plainLatency(limit, view.unit)}`));
+    svg(
+      "text",
+      { x: at + (room ? 6 : -6), y: MARGIN.top + 2, "text-anchor": room ? "start" : "end" },
+      `limit ${plainLatency(limit, view.unit)}`,
+    ),
+  );
 }
 
+// Intervals first, so that no network's interval covers another's measurement.
 function memberMarks(view, { x, y }) {
-  return view.members.map((m) => {
-    const [px, py] = [x(m.predicted_s), y(m.search_accuracy)];
-    const measured = m.measured_s && x(m.measured_s);
-    return svg("g", { class: "whiskers", "aria-hidden": "true", "clip-path": "url(#front-clip)" },
-      svg("line", { class: "interval", x1: x(m.interval_low_s), x2: x(m.interval_high_s), y1: py, y2: py }),
-      measured && svg("line", { class: "shift", x1: px, x2: measured, y1: py, y2: py }),
-      measured && svg("path", { class: "measured", d: diamond(5), transform: `translate(${measured} ${py})` }));
-  });
+  const measured = view.members.filter((m) => m.measured_s !== null);
+  const across = (name, m, from, to) =>
+    svg("line", { class: name, x1: x(from), x2: x(to), y1: y(m.search_accuracy), y2: y(m.search_accuracy) });
+  return svg(
+    "g",
+    { "aria-hidden": "true", "clip-path": "url(#front-clip)" },
+    view.members.map((m) => across("interval", m, m.interval_low_s, m.interval_high_s)),
+    measured.map((m) => across("shift", m, m.predicted_s, m.measured_s)),
+    measured.map((m) =>
+      svg("path", {
+        class: m.noisy ? "measured noisy" : "measured",
+        d: diamond(5),
+        transform: `translate(${x(m.measured_s)} ${y(m.search_accuracy)})`,
+      }),
+    ),
+  );
 }
 
 function memberLabel(view, m) {
-  const parts = [`Network ${m.id}`, `search accuracy ${percent(m.search_accuracy, view.decimals)}`,
-    `predicted ${latency(m.predicted_s, view.unit)}`];
+  const parts = [
+    `Network ${m.id}`,
+    `search accuracy ${percent(m.search_accuracy, view.decimals)}`,
+    `predicted ${latency(m.predicted_s, view.unit)}`,
+  ];
   if (m.measured_s) parts.push(`measured ${latency(m.measured_s, view.unit)}`);
   return parts.join(", ");
 }
@@ -84,70 +110,30 @@ function memberButtons(view, { x, y }, markers) {
   };
   const keys = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, Home: -Infinity, End: Infinity };
   return view.members.map((m, i) => {
-    const marker = svg("g", {
-      class: "member", role: "button", tabindex: i ? -1 : 0, "data-id": m.id, "aria-label": memberLabel(view, m),
-      "aria-pressed": "false", transform: `translate(${x(m.predicted_s)} ${y(m.search_accuracy)})`,
-      onclick: () => view.select(m.id),
-      onkeydown: (event) => {
-        if (event.key === "Enter" || event.key === " ") view.select(m.id);
-        else if (event.key in keys) move(i + keys[event.key]);
-        else return;
-        event.preventDefault();
+    const marker = svg(
+      "g",
+      {
+        class: "member",
+        role: "button",
+        tabindex: i ? -1 : 0,
+        "data-id": m.id,
+        "aria-label": memberLabel(view, m),
+        "aria-pressed": "false",
+        transform: `translate(${x(m.predicted_s)} ${y(m.search_accuracy)})`,
+        onclick: () => view.select(m.id),
+        onkeydown: (event) => {
+          if (event.key === "Enter" || event.key === " ") view.select(m.id);
+          else if (event.key in keys) move(i + keys[event.key]);
+          else return;
+          event.preventDefault();
+        },
       },
-    }, svg("circle", { class: "reach", r: 13 }), svg("circle", { class: "halo", r: 10 }), svg("circle", { class: "dot", r: 5.5 }));
+      svg("circle", { class: "reach", r: 13 }),
+      svg("circle", { class: "halo", r: 10 }),
+      svg("circle", { class: "dot", r: 5.5 }),
+    );
     markers.set(m.id, marker);
     return marker;
-  });
-}
-
-// The index of the evaluation under the pointer, members first; -1 where there is none.
-function evaluationAt(view, { x, y }, px, py) {
-  const { latency_s: seconds } = view.target;
-  const { accuracy } = view.evaluations;
-  const square = (i) => (x(seconds[i]) - px) ** 2 + (y(accuracy[i]) - py) ** 2;
-  let [best, distance] = [-1, 15 ** 2];
-  for (const m of view.members) {
-    const i = view.position.get(m.id);
-    if (square(i) < distance) [best, distance] = [i, square(i)];
-  }
-  if (best >= 0) return best;
-  distance = 10 ** 2;
-  for (let i = 0; i < seconds.length; i++) if (square(i) < distance) [best, distance] = [i, square(i)];
-  return best;
-}
-
-function tooltipText(view, i) {
-  const id = view.evaluations.id[i];
-  const member = view.byId.get(id);
-  const lines = [`${percent(view.evaluations.accuracy[i], view.decimals)} on the search split`];
-  lines.push(`${latency(view.target.latency_s[i], view.unit)} predicted`);
-  if (member && member.measured_s) lines.push(`${latency(member.measured_s, view.unit)} measured`);
-  lines.push(`${count(view.evaluations.params[i])} params, ${count(view.evaluations.macs[i])} MACs`);
-  if (view.target.violation[i] > 0) lines.push("breaks a constraint");
-  return [html("strong", {}, `Network ${id}`), lines.map((line) => html("span", {}, line))];
-}
-
-function attachPointer(layer, tooltip, view, frame) {
-  const under = (event) => {
-    const box = layer.getBoundingClientRect();
-    return evaluationAt(view, frame, event.clientX - box.left, event.clientY - box.top);
-  };
-  layer.addEventListener("pointermove", (event) => {
-    const i = under(event);
-    tooltip.hidden = i < 0;
-    layer.classList.toggle("pointing", i >= 0);
-    if (i < 0) return;
-    tooltip.replaceChildren();
-    fill(tooltip, {}, tooltipText(view, i));
-    const px = frame.x(view.target.latency_s[i]);
-    const left = px + 14 + tooltip.offsetWidth > frame.width ? px - 14 - tooltip.offsetWidth : px + 14;
-    tooltip.style.left = `${Math.max(0, left)}px`;
-    tooltip.style.top = `${Math.max(0, frame.y(view.evaluations.accuracy[i]) - tooltip.offsetHeight / 2)}px`;
-  });
-  layer.addEventListener("pointerleave", () => (tooltip.hidden = true));
-  layer.addEventListener("click", (event) => {
-    const i = under(event);
-    if (i >= 0 && !event.target.closest(".member")) view.select(view.evaluations.id[i]);
   });
 }
 
@@ -155,27 +141,38 @@ function outsideNote(view, { x, y }) {
   const { latency_s: seconds } = view.target;
   let outside = 0;
   for (let i = 0; i < seconds.length; i++) {
-    if (seconds[i] < x.domain[0] || seconds[i] > x.domain[1] || view.evaluations.accuracy[i] < y.domain[0]) outside++;
+    if (seconds[i] < x.domain[0] || seconds[i] > x.domain[1] || view.evaluations.accuracy[i] < y.domain[0])
+      outside++;
   }
   const notes = [];
-  if (outside) notes.push(`${plural(outside, "evaluated network")} ${outside === 1 ? "lies" : "lie"} outside this view.`);
+  if (outside)
+    notes.push(
+      `${plural(outside, "evaluated network")} ${outside === 1 ? "lies" : "lie"} outside this view.`,
+    );
   const limit = view.target.latency_limit_s;
-  if (limit && limit < x.domain[0]) notes.push(`The limit of ${plainLatency(limit, view.unit)} lies to the left of this view.`);
-  if (limit > x.domain[1]) notes.push(`The limit of ${plainLatency(limit, view.unit)} lies to the right of this view.`);
+  if (limit && limit < x.domain[0])
+    notes.push(`The limit of ${plainLatency(limit, view.unit)} lies to the left of this view.`);
+  if (limit > x.domain[1])
+    notes.push(`The limit of ${plainLatency(limit, view.unit)} lies to the right of this view.`);
   return notes.join(" ");
 }
 
 function frontLegend(view) {
   const entries = [];
   if (view.target.violation.some((v) => v > 0)) {
-    if (view.target.feasible) entries.push([svg("circle", { class: "cloud-key", r: 3 }), "meets the constraints"]);
+    if (view.target.feasible)
+      entries.push([svg("circle", { class: "cloud-key", r: 3 }), "meets the constraints"]);
     entries.push([svg("circle", { class: "cloud-key hollow", r: 3 }), "breaks a constraint"]);
   } else entries.push([svg("circle", { class: "cloud-key", r: 3 }), "evaluated"]);
   if (!view.members.length) return legend(entries);
   const level = `${Math.round(100 * view.target.interval_level)}${NARROW}% interval`;
-  entries.push([svg("circle", { class: "dot-key", r: 5 }), view.target.feasible ? "on the front" : "closest"]);
+  entries.push([
+    svg("circle", { class: "dot-key", r: 5 }),
+    view.target.feasible ? "on the front" : "closest",
+  ]);
   entries.push([svg("line", { class: "interval", x1: -10, x2: 10, y1: 0, y2: 0 }), level]);
-  if (view.members.some((m) => m.measured_s)) entries.push([svg("path", { class: "measured", d: diamond(5) }), "measured"]);
+  if (view.members.some((m) => m.measured_s))
+    entries.push([svg("path", { class: "measured", d: diamond(5) }), "measured"]);
   return legend(entries);
 }
 
@@ -200,7 +197,12 @@ function frontChart(view) {
     if (id === null || markers.has(id)) return;
     const i = view.position.get(id);
     layer.querySelector(".picked").append(
-      svg("circle", { r: 7, cx: frame.x(view.target.latency_s[i]), cy: frame.y(view.evaluations.accuracy[i]) }));
+      svg("circle", {
+        r: 7,
+        cx: frame.x(view.target.latency_s[i]),
+        cy: frame.y(view.evaluations.accuracy[i]),
+      }),
+    );
   };
 
   const draw = (width) => {
@@ -209,19 +211,52 @@ function frontChart(view) {
     const [right, bottom] = [width - MARGIN.right, height - MARGIN.bottom];
     const x = latencyScale(domains.x, [MARGIN.left, right]);
     const y = linearScale(domains.y, [bottom, MARGIN.top]);
-    frame = { x, y, width, height, margin: MARGIN, xLabel: `predicted latency, ${view.unit.name}`,
-      yLabel: "accuracy on the search split", xFormat: (v) => plainNumber(v / view.unit.seconds),
-      yFormat: (v) => plainNumber(100 * v) + NARROW + "%" };
+    frame = {
+      x,
+      y,
+      width,
+      height,
+      margin: MARGIN,
+      xLabel: `predicted latency, ${view.unit.name}`,
+      yLabel: "accuracy on the search split",
+      xFormat: (v) => plainNumber(v / view.unit.seconds),
+      yFormat: (v) => plainNumber(100 * v) + NARROW + "%",
+    };
     const focused = holder.contains(document.activeElement) ? document.activeElement.dataset.id : null;
     markers.clear();
     const line = staircase(view.members.map((m) => [x(m.predicted_s), y(m.search_accuracy)]));
-    const layer = svg("svg", { width, height, role: "group", "aria-label": "Accuracy against predicted latency. " +
-        "Arrow keys move along the front; the table below holds the same figures." },
-      svg("defs", {}, svg("clipPath", { id: "front-clip" },
-        svg("rect", { x: MARGIN.left, y: 0, width: right - MARGIN.left + 8, height: bottom + 1 }))),
-      limitMark(view, frame), axes(frame),
-      line.length > 1 && svg("path", { class: "front-line", d: path(line), "clip-path": "url(#front-clip)", "aria-hidden": "true" }),
-      memberMarks(view, frame), svg("g", { class: "picked", "aria-hidden": "true" }), memberButtons(view, frame, markers));
+    const layer = svg(
+      "svg",
+      {
+        width,
+        height,
+        role: "group",
+        "aria-label":
+          "Accuracy against predicted latency. " +
+          "Arrow keys move along the front; the table below holds the same figures.",
+      },
+      svg(
+        "defs",
+        {},
+        svg(
+          "clipPath",
+          { id: "front-clip" },
+          svg("rect", { x: MARGIN.left, y: 0, width: right - MARGIN.left + 8, height: bottom + 1 }),
+        ),
+      ),
+      limitMark(view, frame),
+      axes(frame),
+      line.length > 1 &&
+        svg("path", {
+          class: "front-line",
+          d: path(line),
+          "clip-path": "url(#front-clip)",
+          "aria-hidden": "true",
+        }),
+      memberMarks(view, frame),
+      svg("g", { class: "picked", "aria-hidden": "true" }),
+      memberButtons(view, frame, markers),
+    );
     attachPointer(layer, tooltip, view, frame);
     holder.replaceChildren(canvas, layer, tooltip);
     drawCloud(canvas, view, frame);
@@ -230,17 +265,36 @@ function frontChart(view) {
     if (focused) markers.get(Number(focused))?.focus();
   };
 
-  const title = view.target.feasible ? "Accuracy against latency" : "Accuracy against latency: nothing meets the constraints";
+  const title = view.target.feasible
+    ? "Accuracy against latency"
+    : "Accuracy against latency: nothing meets the constraints";
   if (!view.evaluations.id.length) {
-    return { element: figure(title, null, html("p", { class: "empty" }, "Nothing has been evaluated yet.")), show() {} };
+    return {
+      element: figure(title, null, html("p", { class: "empty" }, "Nothing has been evaluated yet.")),
+      show() {},
+    };
   }
   const render = responsive(holder, draw);
-  const zoom = html("button", { type: "button", class: "quiet", "aria-pressed": "false", onclick: () => {
-    everything = !everything;
-    zoom.setAttribute("aria-pressed", String(everything));
-    render();
-  } }, "Show all evaluations");
-  const element = figure(title, "Higher is more accurate, further left is faster. Select a point to see its network.",
-    holder, html("div", { class: "under-plot" }, frontLegend(view), view.members.length < 3 ? null : zoom), note);
+  const zoom = html(
+    "button",
+    {
+      type: "button",
+      class: "quiet",
+      "aria-pressed": "false",
+      onclick: () => {
+        everything = !everything;
+        zoom.setAttribute("aria-pressed", String(everything));
+        render();
+      },
+    },
+    "Show all evaluations",
+  );
+  const element = figure(
+    title,
+    "Higher is more accurate, further left is faster. Select a point to see its network.",
+    holder,
+    html("div", { class: "under-plot" }, frontLegend(view), view.members.length < 3 ? null : zoom),
+    note,
+  );
   return { element, show };
 }

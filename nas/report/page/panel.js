@@ -1,4 +1,4 @@
-// What one target's panel says in words: the summary, the audit, what to ship, and the network that is selected.
+// What one target's panel says in words: the summary, the audit, and the network that is selected.
 
 const latencyOf = (m) => (m.measured_s === null ? m.predicted_s : m.measured_s);
 // Test and search accuracies are never ranked against each other: until all members are tested, search accuracy counts.
@@ -7,7 +7,12 @@ const accuracyOf = (view, m) => (isTested(view) ? m.test_accuracy : m.search_acc
 const kindOf = (m) => (m.measured_s === null ? "predicted" : "measured");
 
 function describeTarget(target) {
-  const parts = [target.device, ...(target.runtime ? [target.runtime] : []), target.dtype, `batch ${target.batch_size}`];
+  const parts = [
+    target.device,
+    ...(target.runtime ? [target.runtime] : []),
+    target.dtype,
+    `batch ${target.batch_size}`,
+  ];
   if (target.threads) parts.push(plural(target.threads, "thread"));
   return parts.join(" · ");
 }
@@ -39,7 +44,10 @@ function summary(view) {
   if (!target.feasible) return null;
   const measured = members.filter((m) => m.measured_s !== null).length;
   const basis = `${isTested(view) ? "test" : "search"} accuracy, ${measured ? "measured" : "predicted"} latency${measured && measured < members.length ? " where there is one" : ""}`;
-  const lead = members.length === 1 ? "One network makes up the front" : `${whole(members.length)} networks make up the front`;
+  const lead =
+    members.length === 1
+      ? "One network makes up the front"
+      : `${whole(members.length)} networks make up the front`;
   return `${lead}: ${span(view)} (${basis}).`;
 }
 
@@ -48,25 +56,47 @@ function notices(view) {
   const notes = [];
   if (!target.feasible && target.closest) {
     const m = target.closest;
-    const over = target.latency_limit_s && latencyOf(m) > target.latency_limit_s
-      ? `, ${significant(latencyOf(m) / target.latency_limit_s, 2)} times the limit of ${plainLatency(target.latency_limit_s, view.unit)}` : "";
-    const what = target.constraints.length ? `the constraints (${list(target.constraints)})` : "the constraints";
-    notes.push(["bad", `No evaluated network met ${what}. Shown instead is the closest, network ${m.id}: ` +
-      `${latency(latencyOf(m), view.unit)} ${kindOf(m)}${over}, ${count(m.params)} parameters. ` +
-      "Loosen the constraint, or widen the space towards smaller networks."]);
+    const over =
+      target.latency_limit_s && latencyOf(m) > target.latency_limit_s
+        ? `, ${significant(latencyOf(m) / target.latency_limit_s, 2)} times the limit of ${plainLatency(target.latency_limit_s, view.unit)}`
+        : "";
+    const what = target.constraints.length
+      ? `the constraints (${list(target.constraints)})`
+      : "the constraints";
+    notes.push([
+      "bad",
+      `No evaluated network met ${what}. Shown instead is the closest, network ${m.id}: ` +
+        `${latency(latencyOf(m), view.unit)} ${kindOf(m)}${over}, ${count(m.params)} parameters. ` +
+        "Loosen the constraint, or widen the space towards smaller networks.",
+    ]);
   }
   if (!target.measurable) {
     const source = target.adaptation_samples
-      ? `a predictor adapted on ${plural(target.adaptation_samples, "measured network")}` : "the device's datasheet";
-    notes.push(["caution", `Predicted only. This target cannot be measured from the machine that ran the study: its latencies come from ${source}. ` +
-      "Measure the network that you choose on the device before you rely on them."]);
+      ? `a predictor adapted on ${plural(target.adaptation_samples, "measured network")}`
+      : "the device's datasheet";
+    notes.push([
+      "caution",
+      `Predicted only. This target cannot be measured from the machine that ran the study: its latencies come from ${source}. ` +
+        "Measure the network that you choose on the device before you rely on them.",
+    ]);
   } else if (members.length) {
     const missing = members.filter((m) => m.measured_s === null).length;
     if (missing === members.length) {
-      notes.push(["caution", `No network of this front has been measured yet. To measure them, run: nas verify ${shellQuote(study.path)}`]);
-    } else if (missing) notes.push(["caution", `${whole(missing)} of ${plural(members.length, "network")} ${missing === 1 ? "has" : "have"} no measurement; the latency shown is a prediction.`]);
+      notes.push([
+        "caution",
+        `No network of this front has been measured yet. To measure them, run: nas verify ${shellQuote(study.path)}`,
+      ]);
+    } else if (missing)
+      notes.push([
+        "caution",
+        `${whole(missing)} of ${plural(members.length, "network")} ${missing === 1 ? "has" : "have"} no measurement; the latency shown is a prediction.`,
+      ]);
     const noisy = members.filter((m) => m.noisy).length;
-    if (noisy) notes.push(["caution", `${plural(noisy, "measurement")} ${noisy === 1 ? "was" : "were"} noisy: the machine was busy or changed its clock.`]);
+    if (noisy)
+      notes.push([
+        "caution",
+        `${plural(noisy, "measurement")} ${noisy === 1 ? "was" : "were"} noisy: the machine was busy or changed its clock.`,
+      ]);
   }
   return notes.map(([kind, text]) => html("p", { class: `notice ${kind}` }, text));
 }
@@ -74,101 +104,124 @@ function notices(view) {
 function audit(view) {
   const { target } = view;
   const figures = [];
-  const source = target.adaptation_samples ? `adapted on ${plural(target.adaptation_samples, "measurement")}` : "from the datasheet alone";
+  const source = target.adaptation_samples
+    ? `adapted on ${plural(target.adaptation_samples, "measurement")}`
+    : "from the datasheet alone";
   figures.push(["Predictor", target.adaptation_samples ? "few-shot" : "zero-shot", source]);
   const a = target.audit;
   if (a && a.members_measured) {
     const share = (value) => (value === null ? "–" : Math.round(100 * value) + NARROW + "%");
-    figures.push(["Typical error", a.median_relative_error === null ? "–" : percent(a.median_relative_error), "median, predicted against measured"]);
-    figures.push(["Ranking", a.kendall === null ? "–" : a.kendall.toFixed(2),
-      `Kendall’s τ, 1 is a perfect order${a.spearman === null ? "" : `; Spearman’s ρ ${a.spearman.toFixed(2)}`}`]);
-    figures.push(["Interval held", share(a.coverage), `of measurements inside it, aimed at ${share(target.interval_level)}`]);
+    figures.push([
+      "Typical error",
+      a.median_relative_error === null ? "–" : percent(a.median_relative_error),
+      "median, predicted against measured",
+    ]);
+    figures.push([
+      "Ranking",
+      a.kendall === null ? "–" : a.kendall.toFixed(2),
+      `Kendall’s τ, 1 is a perfect order${a.spearman === null ? "" : `; Spearman’s ρ ${a.spearman.toFixed(2)}`}`,
+    ]);
+    figures.push([
+      "Interval held",
+      share(a.coverage),
+      `of measurements inside it, aimed at ${share(target.interval_level)}`,
+    ]);
     if (target.constraints.length) {
-      figures.push(["Broke a constraint", `${a.members_violating} of ${a.members_measured}`, "networks, when measured"]);
+      figures.push([
+        "Broke a constraint",
+        `${a.members_violating} of ${a.members_measured}`,
+        "networks, when measured",
+      ]);
     }
   }
-  return html("dl", { class: "figures" }, figures.map(([name, value, note]) =>
-    html("div", {}, html("dt", {}, name), html("dd", { class: "value" }, value), html("dd", { class: "small" }, note))));
-}
-
-function copyButton(code) {
-  const button = html("button", { type: "button", class: "quiet", onclick: () => {
-    const range = document.createRange();
-    range.selectNodeContents(code);
-    getSelection().removeAllRanges();
-    getSelection().addRange(range);
-    const written = navigator.clipboard ? navigator.clipboard.writeText(code.textContent) : Promise.reject();
-    written.then(() => (button.textContent = "Copied"), () => (button.textContent = "Selected, now copy"));
-  } }, "Copy");
-  return button;
-}
-
-function shipControl(view) {
-  const { members, target, unit, study } = view;
-  if (!members.length || !target.feasible) return null;
-  const seconds = members.map(latencyOf).sort((a, b) => a - b);
-  const start = target.latency_limit_s || seconds.at(-1);
-  const round = (value) => Number(value.toPrecision(3));
-  const up = (value) => (round(value) < value ? round(value * 1.005) : round(value));
-  const first = target.latency_limit_s ? Number((start / unit.seconds).toPrecision(6)) : up(start / unit.seconds);
-  const [least, most] = [round((seconds[0] * 0.8) / unit.seconds), round((Math.max(seconds.at(-1), start) * 1.1) / unit.seconds)];
-  const step = 10 ** Math.floor(Math.log10((most - least) / 100));
-  const exact = html("input", { type: "number", id: "ship-limit", min: 0, step: "any", value: first });
-  const slider = html("input", { type: "range", min: least, max: most, step, value: start / unit.seconds, "aria-label": `Latency limit in ${unit.name}` });
-  const answer = html("div", { class: "answer", role: "status" });
-  const pick = (limit) => members.filter((m) => latencyOf(m) <= limit * (1 + 1e-9)).sort((a, b) => accuracyOf(view, b) - accuracyOf(view, a) || latencyOf(a) - latencyOf(b))[0];
-  const update = (value) => {
-    const limit = Number(value) * unit.seconds;
-    const chosen = limit > 0 ? pick(limit) : null;
-    if (!chosen) {
-      answer.replaceChildren(html("p", {}, `No network on this front is that fast. The fastest takes ${latency(seconds[0], unit)}.`));
-      return;
-    }
-    const milliseconds = Number((limit * 1e3).toPrecision(6));
-    const code = html("code", {}, `nas export ${shellQuote(study.path)} --target ${shellQuote(target.name)} --latency-ms ${milliseconds}`);
-    answer.replaceChildren(
-      html("p", {}, "Ship ", html("button", { type: "button", class: "link", onclick: () => view.select(chosen.id) }, `network ${chosen.id}`),
-        `: ${percent(accuracyOf(view, chosen), view.testDecimals)} ${isTested(view) ? "test" : "search"} accuracy at `,
-        `${latency(latencyOf(chosen), unit)} ${kindOf(chosen)}.`),
-      html("div", { class: "command" }, code, copyButton(code)));
-  };
-  exact.addEventListener("input", () => { slider.value = exact.value; update(exact.value); });
-  slider.addEventListener("input", () => { exact.value = round(Number(slider.value)); update(exact.value); });
-  update(exact.value);
-  const element = html("section", { class: "card ship" }, html("h3", {}, "What do I ship?"),
-    html("div", { class: "ship-row" }, html("label", { for: "ship-limit" }, "An inference may take at most"),
-      html("span", { class: "entry" }, exact, html("span", {}, unit.name)), slider), answer);
-  return { element, first: (pick(start) || members[0]).id };
+  return html(
+    "dl",
+    { class: "figures" },
+    figures.map(([name, value, note]) =>
+      html(
+        "div",
+        {},
+        html("dt", {}, name),
+        html("dd", { class: "value" }, value),
+        html("dd", { class: "small" }, note),
+      ),
+    ),
+  );
 }
 
 function facts(pairs) {
-  return html("dl", { class: "facts" }, pairs.filter((pair) => pair[1] !== null).map(([name, value]) =>
-    html("div", {}, html("dt", {}, name), html("dd", {}, value))));
+  return html(
+    "dl",
+    { class: "facts" },
+    pairs
+      .filter((pair) => pair[1] !== null)
+      .map(([name, value]) => html("div", {}, html("dt", {}, name), html("dd", {}, value))),
+  );
 }
 
 function networkCard(view) {
-  const element = html("section", { class: "card network", "aria-live": "polite", "aria-label": "Selected network" });
+  const element = html("section", {
+    class: "card network",
+    "aria-label": "Selected network",
+  });
   const show = (id) => {
     element.replaceChildren();
     if (id === null) return;
     const i = view.position.get(id);
     const m = view.byId.get(id);
     const { evaluations, target, unit } = view;
-    const role = m ? (target.feasible ? "on the front" : "the closest") : target.violation[i] > 0 ? "breaks a constraint" : "not on the front";
-    const shared = [["Search accuracy", percent(evaluations.accuracy[i], view.decimals)],
-      ["Predicted latency", latency(target.latency_s[i], unit)]];
-    const size = [["Parameters", whole(evaluations.params[i])], ["MACs", whole(evaluations.macs[i])]];
-    fill(element, {}, [html("h3", {}, `Network ${id}`), html("p", { class: "small" }, `${role}, evaluated as number ${whole(i + 1)}`)]);
+    const role = m
+      ? target.feasible
+        ? "on the front"
+        : "the closest"
+      : target.violation[i] > 0
+        ? "breaks a constraint"
+        : "not on the front";
+    const shared = [
+      ["Search accuracy", percent(evaluations.accuracy[i], view.decimals)],
+      ["Predicted latency", latency(target.latency_s[i], unit)],
+    ];
+    const size = [
+      ["Parameters", whole(evaluations.params[i])],
+      ["MACs", whole(evaluations.macs[i])],
+    ];
+    fill(element, {}, [
+      html("h3", {}, `Network ${id}`),
+      html("p", { class: "small" }, `${role}, evaluated as number ${whole(i + 1)}`),
+    ]);
     if (m) {
-      fill(element, {}, [facts([["Test accuracy", m.test_accuracy === null ? "not tested" : percent(m.test_accuracy, view.testDecimals)],
-        ...shared, ["Interval", `${latency(m.interval_low_s, unit)} to ${latency(m.interval_high_s, unit)}`],
-        ["Measured latency", m.measured_s === null ? "not measured" : latency(m.measured_s, unit) + (m.noisy ? " (noisy)" : "")],
-        ...size, ["Peak activations", bytes(m.peak_activation_bytes)], ...Object.entries(m.drawing.facts).map(([k, v]) => [words(k), v])]),
-      html("h4", {}, "Blocks"), drawBlocks(m.drawing)]);
+      fill(element, {}, [
+        facts([
+          [
+            "Test accuracy",
+            m.test_accuracy === null ? "not tested" : percent(m.test_accuracy, view.testDecimals),
+          ],
+          ...shared,
+          ["Interval", `${latency(m.interval_low_s, unit)} to ${latency(m.interval_high_s, unit)}`],
+          [
+            "Measured latency",
+            m.measured_s === null
+              ? "not measured"
+              : latency(m.measured_s, unit) + (m.noisy ? " (noisy)" : ""),
+          ],
+          ...size,
+          ["Peak activations", bytes(m.peak_activation_bytes)],
+          ...Object.entries(m.drawing.facts).map(([k, v]) => [words(k), v]),
+        ]),
+        html("h4", {}, "Blocks"),
+        drawBlocks(m.drawing),
+      ]);
     } else {
       const taken = view.decisions.map((d, k) => [d.name, String(d.options[evaluations.genotype[i][k]])]);
-      fill(element, {}, [facts([...shared, ...size]), html("h4", {}, "Decisions"), html("div", { class: "decisions", tabindex: 0,
-        role: "region", "aria-label": "Decisions" }, facts(taken))]);
+      fill(element, {}, [
+        facts([...shared, ...size]),
+        html("h4", {}, "Decisions"),
+        html(
+          "div",
+          { class: "decisions", tabindex: 0, role: "region", "aria-label": "Decisions" },
+          facts(taken),
+        ),
+      ]);
     }
   };
   return { element, show };

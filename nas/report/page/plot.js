@@ -9,7 +9,9 @@ function linearScale([low, high], [from, to]) {
     const step = power * ([1, 2, 5, 10].find((factor) => factor * power >= raw * 0.75) || 10);
     const first = Math.ceil(low / step - 1e-9);
     const last = Math.floor(high / step + 1e-9);
-    return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+    return Array.from({ length: Math.max(0, last - first + 1) }, (_, i) =>
+      Number(((first + i) * step).toPrecision(12)),
+    );
   };
   return scale;
 }
@@ -45,7 +47,9 @@ function axes(frame) {
   const [left, right, top, bottom] = [margin.left, width - margin.right, margin.top, height - margin.bottom];
   const xTicks = x.ticks(Math.max(2, Math.floor((right - left) / 80)));
   const yTicks = y.ticks(Math.max(2, Math.floor((bottom - top) / 52)));
-  return svg("g", { class: "axes", "aria-hidden": "true" },
+  return svg(
+    "g",
+    { class: "axes", "aria-hidden": "true" },
     yTicks.map((tick) => [
       svg("line", { class: "grid", x1: left, x2: right, y1: y(tick), y2: y(tick) }),
       svg("text", { x: left - 8, y: y(tick), dy: "0.32em", "text-anchor": "end" }, yFormat(tick)),
@@ -56,10 +60,12 @@ function axes(frame) {
     ]),
     svg("line", { class: "base", x1: left, x2: right, y1: bottom, y2: bottom }),
     svg("text", { class: "axis-title", x: right, y: height - 4, "text-anchor": "end" }, xLabel),
-    svg("text", { class: "axis-title", x: 0, y: 12 }, yLabel));
+    svg("text", { class: "axis-title", x: 0, y: 12 }, yLabel),
+  );
 }
 
-const path = (points) => points.map(([a, b], i) => `${i ? "L" : "M"}${a.toFixed(1)} ${b.toFixed(1)}`).join("");
+const path = (points) =>
+  points.map(([a, b], i) => `${i ? "L" : "M"}${a.toFixed(1)} ${b.toFixed(1)}`).join("");
 
 function staircase(points) {
   const steps = [];
@@ -100,10 +106,25 @@ function redrawAll() {
 }
 
 function legend(entries) {
-  return html("ul", { class: "legend" }, entries.map(([mark, text]) => html("li", {},
-    svg("svg", { width: 22, height: 14, viewBox: "-11 -7 22 14", "aria-hidden": "true" }, mark), text)));
+  return html(
+    "ul",
+    { class: "legend" },
+    entries.map(([mark, text]) =>
+      html(
+        "li",
+        {},
+        svg("svg", { width: 22, height: 14, viewBox: "-11 -7 22 14", "aria-hidden": "true" }, mark),
+        text,
+      ),
+    ),
+  );
 }
 
 function figure(title, note, ...content) {
-  return html("figure", { class: "card" }, html("figcaption", {}, html("h3", {}, title), note && html("p", {}, note)), content);
+  return html(
+    "figure",
+    { class: "card" },
+    html("figcaption", {}, html("h3", {}, title), note && html("p", {}, note)),
+    content,
+  );
 }
