@@ -78,10 +78,9 @@ function showTarget(index) {
     html(
       "div",
       { class: view.members.length ? "beside" : null },
-      front.element,
+      html("div", { class: "stack" }, front.element, ship ? ship.element : null),
       view.members.length ? network.element : null,
     ),
-    ...(ship ? [ship.element] : []),
     ...(table ? [table.element] : []),
     html("div", { class: "pair" }, prediction.element, hypervolumeChart(view)),
   );
