@@ -122,8 +122,9 @@ class BayesianRoofline:
     ) -> list[int]:
         """Positions of the k candidates most worth measuring, the most telling one first.
 
-        Each is the one that most reduces the variance of the log latency summed over all
-        candidates, given those before it (Cohn, "Neural network exploration using optimal experiment design", Neural Networks 9(6), 1996).
+        Each is the one that most reduces the log latency's variance summed over all candidates,
+        given those before it (Cohn, "Neural network exploration using optimal experiment design",
+        Neural Networks 9(6), 1996).
 
         Args:
             candidates: Networks that could be measured.

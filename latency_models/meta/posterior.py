@@ -6,8 +6,11 @@
 The sum keeps contributions additive and positive, the logarithm makes errors relative, and the
 Student-t noise bounds what a garbage measurement can do. For each sigma of a grid the mode of w is
 found by Gauss-Newton with the t's weights, and the Laplace approximation there gives both the
-covariance of w and the evidence of sigma; the grid is then averaged, so the uncertainty about sigma is in the intervals too (Rue, Martino, Chopin, "Approximate Bayesian inference for latent
-Gaussian models", JRSS B 71(2), 2009, do the same on a larger scale).
+covariance of w and the evidence of sigma; the grid is then averaged, so the uncertainty about sigma
+is in the intervals too.
+
+Reference: Rue, Martino, Chopin, "Approximate Bayesian inference for latent Gaussian models",
+JRSS B 71(2), 2009, which does the same on a larger scale.
 """
 
 import math

@@ -27,7 +27,7 @@ _ARRAYS = "predictor.safetensors"
 
 
 def save_predictor(predictor: BayesianPredictor, directory: Path) -> None:
-    """Writes a predictor into a directory, which is made if need be; an older one there is replaced."""
+    """Writes a predictor into a directory, made if need be; an older one there is replaced."""
     directory.mkdir(parents=True, exist_ok=True)
     posterior = predictor.posterior
     arrays = save({"mean": posterior.mean, "covariance": posterior.covariance})

@@ -71,21 +71,21 @@ def test_features_add_up_to_the_roofline_when_fused_operators_are_left_out(space
     np.testing.assert_allclose(kept, expected, rtol=0.1)
 
 
-def test_ten_measurements_recover_the_efficiencies_that_matter(space: Space) -> None:
+def test_ten_measurements_recover_the_efficiencies(space: Space) -> None:
     rng = np.random.default_rng(3)
-    inverse = _inverse_efficiencies(rng)
-    latency_s = space.features @ inverse * np.exp(0.01 * rng.standard_normal(200))
-    predictor = BayesianRoofline().adapt(space.measurements(latency_s), SPEC)
-    shares = (space.features * inverse).mean(axis=0) / latency_s.mean()
-    error = np.abs(predictor.posterior.mean - np.log(inverse))
-    std = np.sqrt(np.diag(predictor.posterior.covariance))
-    assert (error < 3 * std).all()
-    assert (error[shares > 0.25] < 0.3).all()
-    assert predictor.efficiencies()["depthwise_conv"] == pytest.approx(
-        1 / inverse[FEATURES.index("depthwise_conv")], rel=0.3
-    )
-    prediction = predictor.predict(space.workloads[SAMPLES:])
-    assert median_relative_error(prediction.mean_s, latency_s[SAMPLES:]) < 0.03
+    inside, depthwise, errors = [], [], []
+    for _ in range(40):
+        inverse = _inverse_efficiencies(rng)
+        latency_s = space.features @ inverse * np.exp(0.01 * rng.standard_normal(200))
+        predictor = BayesianRoofline().adapt(space.measurements(latency_s), SPEC)
+        error = predictor.posterior.mean - np.log(inverse)
+        inside.append(np.abs(error) < 1.645 * np.sqrt(np.diag(predictor.posterior.covariance)))
+        depthwise.append(predictor.efficiencies()["depthwise_conv"] * inverse[2])
+        prediction = predictor.predict(space.workloads[SAMPLES:])
+        errors.append(median_relative_error(prediction.mean_s, latency_s[SAMPLES:]))
+    assert 0.80 <= np.mean(inside) <= 0.98
+    assert 0.8 < np.median(depthwise) < 1.25
+    assert np.median(errors) < 0.02
 
 
 @pytest.mark.parametrize("misfit", [0.0, 0.3])
@@ -177,20 +177,22 @@ def test_a_hundred_thousand_genotypes_take_less_than_a_second(space: Space) -> N
 
 
 def test_proposed_networks_tell_more_than_random_ones(space: Space) -> None:
-    meta = BayesianRoofline()
-    chosen = meta.propose(space.workloads, 5, spec=SPEC)
-    assert len(set(chosen)) == 5
+    meta, rng = BayesianRoofline(), np.random.default_rng(9)
+    chosen = meta.propose(space.workloads, 3, spec=SPEC)
+    assert len(set(chosen)) == 3
 
-    def uncertainty(positions: list[int]) -> float:
-        picked = Measurements(
-            tuple(space.workloads[i] for i in positions), space.features[positions].sum(axis=1)
-        )
-        prediction = meta.adapt(picked, SPEC).predict(space.workloads)
-        return float(np.mean(prediction.std_s / prediction.mean_s))
+    def error(positions: list[int], latency_s: np.ndarray) -> float:
+        picked = Measurements(tuple(space.workloads[i] for i in positions), latency_s[positions])
+        prediction = meta.adapt(picked, SPEC).predict_population(space.table, space.genotypes)
+        return median_relative_error(prediction.mean_s, latency_s)
 
-    rng = np.random.default_rng(9)
-    others = [uncertainty(rng.choice(200, 5, replace=False).tolist()) for _ in range(10)]
-    assert uncertainty(chosen) < np.median(others)
+    of_chosen, of_random = [], []
+    for _ in range(40):
+        latency_s = space.features @ _inverse_efficiencies(rng)
+        latency_s = latency_s * np.exp(0.02 * rng.standard_normal(200))
+        of_chosen.append(error(chosen, latency_s))
+        of_random.append(error(rng.choice(200, 3, replace=False).tolist(), latency_s))
+    assert np.mean(of_chosen) < np.mean(of_random)
 
 
 def test_proposal_avoids_what_is_measured_already(space: Space) -> None:
@@ -221,13 +223,9 @@ def test_reloaded_predictor_predicts_identically(
 ) -> None:
     save_predictor(adapted, tmp_path / "pi5")
     loaded = load_predictor(tmp_path / "pi5")
-    for a, b in zip((adapted, loaded), (loaded, adapted), strict=True):
-        assert (
-            a.predict(space.workloads).mean_s.tolist() == b.predict(space.workloads).mean_s.tolist()
-        )
-        assert (
-            a.predict(space.workloads).std_s.tolist() == b.predict(space.workloads).std_s.tolist()
-        )
+    before, after = adapted.predict(space.workloads), loaded.predict(space.workloads)
+    assert after.mean_s.tolist() == before.mean_s.tolist()
+    assert after.std_s.tolist() == before.std_s.tolist()
     assert (loaded.samples, loaded.threads, loaded.spec) == (SAMPLES, 2, SPEC)
 
 
