@@ -93,5 +93,5 @@ class TrainingStep:
     """A point of the training curve."""
 
     step: int
-    epoch: float
+    epoch: int | float
     metrics: dict[str, float]

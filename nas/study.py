@@ -273,7 +273,7 @@ class Study:
             for row in rows
         ]
 
-    def record_training(self, step: int, epoch: float, metrics: Mapping[str, float]) -> None:
+    def record_training(self, step: int, epoch: int | float, metrics: Mapping[str, float]) -> None:
         """Writes down a point of the training curve; a step trained again replaces its row."""
         self._write(
             "INSERT OR REPLACE INTO training (step, epoch, metrics) VALUES (?, ?, ?)",

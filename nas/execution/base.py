@@ -92,7 +92,7 @@ class Executor(Protocol):
         """Queues a task."""
         ...
 
-    def next(self, timeout_s: float | None = None) -> Outcome:
+    def next(self, timeout_s: int | float | None = None) -> Outcome:
         """Returns a finished task's outcome, waiting for one if need be.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Evaluates in the calling process: for debugging, small tables, and as the oracle of the others."""
+"""Evaluates in the calling process: for debugging, small tables, and as the others' oracle."""
 
 from collections import deque
 from types import TracebackType
@@ -47,7 +47,7 @@ class InProcessExecutor:
             raise RuntimeError("the executor is closed")
         self._tasks.append(task)
 
-    def next(self, timeout_s: float | None = None) -> Outcome:
+    def next(self, timeout_s: int | float | None = None) -> Outcome:
         """Evaluates the oldest task; `timeout_s` bounds waiting for others, and here are none.
 
         Raises:
