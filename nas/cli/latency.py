@@ -1,4 +1,4 @@
-"""The commands about latency alone: devices, measuring files, predicting architectures."""
+"""The commands about latency alone; `nas measure` and `nas predict` have files of their own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nas.cli.columns import figure, print_columns
+from nas.cli.measuring import measure
 from nas.cli.predicting import predict
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def register(app: typer.Typer) -> None:
     """Adds the commands to the command line."""
     app.command("devices", rich_help_panel="Latency")(devices)
+    app.command("measure", rich_help_panel="Latency")(measure)
     app.command("predict", rich_help_panel="Latency")(predict)
 
 

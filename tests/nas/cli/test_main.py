@@ -10,23 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from nas.cli import main
-
 QUICKSTART = Path(__file__).parents[3] / "experiments" / "quickstart.yaml"
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def nas(capsys: pytest.CaptureFixture[str]) -> Run:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as caught:
-            main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        assert isinstance(caught.value.code, int)
-        return caught.value.code, printed.out, printed.err
-
-    return run
 
 
 def refusal(nas: Run, *arguments: object) -> str:

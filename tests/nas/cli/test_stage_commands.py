@@ -63,34 +63,28 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def nas(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(argument) for argument in arguments])
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
-
-
-def test_run_goes_through_all_stages_and_says_where_the_report_is(stages, config, capsys):
-    assert nas("run", config) == 0
+def test_run_goes_through_all_stages_and_says_where_the_report_is(nas, stages, config):
+    code, out, _ = nas("run", config)
+    assert code == 0
     assert stages.ran == list(NAMES)
-    assert capsys.readouterr().out == f"report: {config.parent / 'runs/tiny/report.html'}\n"
+    assert out == f"report: {config.parent / 'runs/tiny/report.html'}\n"
 
 
-def test_a_complete_stage_is_not_run_again(stages, config):
+def test_a_complete_stage_is_not_run_again(nas, stages, config):
     nas("run", config)
     stages.ran.clear()
-    assert nas("run", config) == 0
-    assert nas("run", "runs/tiny") == 0
-    assert nas("search", "runs/tiny") == 0
+    for command in (("run", config), ("run", "runs/tiny"), ("search", "runs/tiny")):
+        assert nas(*command)[0] == 0
     assert stages.ran == []
 
 
-def test_an_interrupted_run_says_how_to_go_on_and_goes_on(stages, config, capsys):
+def test_an_interrupted_run_says_how_to_go_on_and_goes_on(nas, stages, config):
     stages.interrupt_at = "search"
-    assert nas("run", config) == 130
-    assert capsys.readouterr().err == "\nnas: interrupted; `nas run runs/tiny` continues\n"
+    code, _, err = nas("run", config)
+    assert code == 130
+    assert err == "\nnas: interrupted; `nas run runs/tiny` continues\n"
     stages.interrupt_at = ""
-    assert nas("run", "runs/tiny") == 0
+    assert nas("run", "runs/tiny")[0] == 0
     assert stages.ran == list(NAMES)
 
 
@@ -98,68 +92,59 @@ def test_a_defect_keeps_its_traceback(stages, config, monkeypatch):
     def broken(study: Study, config: Config) -> None:
         int("x")
 
-    monkeypatch.setitem(sys.modules["nas.stages"].STAGES, "train", broken)
+    monkeypatch.setitem(sys.modules["nas.stages"].__dict__["STAGES"], "train", broken)
     with pytest.raises(ValueError, match="invalid literal"):
         main(["run", str(config)])
 
 
-def test_overrides_and_output_make_the_study(stages, config):
-    assert nas("run", config, "--set", "search.evaluations=5", "--output", "there") == 0
+def test_overrides_and_output_make_the_study(nas, stages, config):
+    assert nas("run", config, "--set", "search.evaluations=5", "--output", "there")[0] == 0
     assert stages.config is not None
     assert stages.config.search.evaluations == 5
     with Study.open(Path("there"), read_only=True) as study:
         assert study.config["search"]["evaluations"] == 5
 
 
-def test_another_config_is_refused_for_a_study_that_exists(stages, config, capsys):
+def test_another_config_is_refused_for_a_study_that_exists(nas, stages, config):
     nas("run", config)
-    capsys.readouterr()
-    assert nas("run", config, "--set", "seed=1", "--set", "targets.0.threads=2") == 2
-    message = capsys.readouterr().err
-    assert "runs/tiny: holds a study of another config" in message
-    assert "(seed: 0 there, 1 here, targets.0.threads: 1 there, 2 here)" in message
+    code, _, err = nas("run", config, "--set", "seed=1", "--set", "targets.0.threads=2")
+    assert code == 2
+    assert "runs/tiny: holds a study of another config" in err
+    assert "(seed: 0 there, 1 here, targets.0.threads: 1 there, 2 here)" in err
 
 
-def test_overrides_do_not_go_with_a_study(stages, config, capsys):
+def test_overrides_do_not_go_with_a_study(nas, stages, config):
     nas("run", config)
-    assert nas("run", "runs/tiny", "--set", "seed=1") == 2
-    assert "--set and --output go with a config" in capsys.readouterr().err
+    code, _, err = nas("run", "runs/tiny", "--set", "seed=1")
+    assert code == 2
+    assert "--set and --output go with a config" in err
 
 
-def test_a_stage_waits_for_the_ones_before(stages, config, capsys):
-    assert nas("train", config) == 0
-    assert nas("search", "runs/tiny") == 2
-    expected = "runs/tiny: search needs adapt to be complete; `nas adapt runs/tiny` first"
-    assert expected in capsys.readouterr().err
+def test_a_stage_waits_for_the_ones_before(nas, stages, config):
+    assert nas("train", config)[0] == 0
+    code, _, err = nas("search", "runs/tiny")
+    assert code == 2
+    assert "runs/tiny: search needs adapt to be complete; `nas adapt runs/tiny` first" in err
 
 
-def test_the_stages_one_by_one_are_a_whole_run(stages, config):
-    assert nas("train", config) == 0
+def test_the_stages_one_by_one_are_a_whole_run(nas, stages, config):
+    assert nas("train", config)[0] == 0
     for name in NAMES[1:]:
-        assert nas(name, "runs/tiny") == 0
+        assert nas(name, "runs/tiny")[0] == 0
     assert stages.ran == list(NAMES)
 
 
-def test_the_report_is_written_anew_each_time_and_needs_no_export(stages, config):
-    assert nas("train", config) == 0
+def test_the_report_is_written_anew_each_time_and_needs_no_export(nas, stages, config):
+    assert nas("train", config)[0] == 0
     for name in ("adapt", "search", "verify", "report", "report"):
-        assert nas(name, "runs/tiny") == 0
+        assert nas(name, "runs/tiny")[0] == 0
     assert stages.ran[-3:] == ["verify", "report", "report"]
 
 
-def test_options_of_export_choose_members_of_a_complete_study(stages, config):
+def test_options_of_export_choose_members_of_a_complete_study(nas, stages, config):
     nas("run", config)
-    arguments = (
-        "--target",
-        "here",
-        "--latency-ms",
-        "3",
-        "--format",
-        "onnx",
-        "--finetune-epochs",
-        "2",
-    )
-    assert nas("export", "runs/tiny", *arguments) == 0
+    member = ("--target", "here", "--latency-ms", "3")
+    assert nas("export", "runs/tiny", *member, "--format", "onnx", "--finetune-epochs", "2")[0] == 0
     assert stages.ran[-1] == "export"
     assert stages.config is not None
     chosen = stages.config.export
@@ -176,14 +161,16 @@ def test_options_of_export_choose_members_of_a_complete_study(stages, config):
         (("--target", "here", "--latency-ms", "-1"), "latency_ms must be greater than 0"),
     ],
 )
-def test_export_refuses_what_does_not_exist(stages, config, capsys, options, expected):
+def test_export_refuses_what_does_not_exist(nas, stages, config, options, expected):
     nas("run", config)
-    assert nas("export", "runs/tiny", *options) == 2
-    assert expected in capsys.readouterr().err
+    code, _, err = nas("export", "runs/tiny", *options)
+    assert code == 2
+    assert expected in err
 
 
-def test_a_study_in_use_is_refused(stages, config, capsys):
+def test_a_study_in_use_is_refused(nas, stages, config):
     nas("run", config)
     with Study.open(Path("runs/tiny")):
-        assert nas("report", "runs/tiny") == 2
-    assert "in use" in capsys.readouterr().err
+        code, _, err = nas("report", "runs/tiny")
+    assert code == 2
+    assert "in use" in err
