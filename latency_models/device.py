@@ -21,5 +21,5 @@ def find_device(name: str) -> DeviceSpec:
         return DEVICES[name]
     names = ["host", *DEVICES]
     near = get_close_matches(name, names, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"unknown device {name!r}{hint} Valid: {', '.join(names)}")
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ValueError(f"unknown device {name!r}{hint}, valid: {', '.join(names)}")

@@ -142,7 +142,10 @@ class Workload:
             ValueError: If the text is not JSON, of another format or version, or a field is missing
                 or unknown.
         """
-        body = json.loads(text)
+        try:
+            body = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"not a workload file: {error}") from error
         if not isinstance(body, dict) or body.get("format") != _FORMAT:
             raise ValueError(f"not a workload file: expected format {_FORMAT!r}")
         if body.get("version") != _VERSION:
