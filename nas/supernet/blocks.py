@@ -30,7 +30,9 @@ class MobileNetStemModule(nnx.Module):
         self.depthwise = ConvNorm(
             width, width, kernel=3, depthwise=True, function="relu", rngs=rngs, **options
         )
-        self.project = ConvNorm(width, width, kernel=1, rngs=rngs, **options)
+        self.project = ConvNorm(
+            width, width, kernel=1, starts_at_zero=True, rngs=rngs, **options
+        )
 
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n ho wo co"]:
         """Image to features."""
@@ -59,7 +61,14 @@ class InvertedResidualModule(nnx.Module):
         self.has_squeeze_excite = block.squeeze_channels > 0
         if self.has_squeeze_excite:
             self.squeeze_excite = SqueezeExcite(width, block.squeeze_channels, rngs=rngs)
-        self.project = ConvNorm(width, block.out_channels, kernel=1, rngs=rngs, **options)
+        self.project = ConvNorm(
+            width,
+            block.out_channels,
+            kernel=1,
+            starts_at_zero=block.has_identity,
+            rngs=rngs,
+            **options,
+        )
         self.has_identity = block.has_identity
 
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n ho wo co"]:

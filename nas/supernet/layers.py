@@ -99,7 +99,8 @@ class ConvNorm(nnx.Module):
     """Convolution without bias, batch norm, activation.
 
     `groups` is 1 or the number of channels (depthwise). Kernels are `[k, k, in / groups, out]`, He-initialised over
-    the fan-out, as in Once-for-All's code.
+    the fan-out, as in Once-for-All's code. A norm whose scale starts at zero makes the residual block that it ends
+    start as the identity (Yu et al., "BigNAS", ECCV 2020, section 3, on training big and small networks together).
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class ConvNorm(nnx.Module):
         stride: int = 1,
         depthwise: bool = False,
         function: str = "",
+        starts_at_zero: bool = False,
         mode: Mode,
         implementation: Implementation | None = None,
         rngs: nnx.Rngs,
@@ -126,7 +128,7 @@ class ConvNorm(nnx.Module):
         if mode == "folded":
             self.bias = nnx.Param(jnp.zeros(out_channels))
             return
-        self.scale = nnx.Param(jnp.ones(out_channels))
+        self.scale = nnx.Param(jnp.zeros(out_channels) if starts_at_zero else jnp.ones(out_channels))
         self.shift = nnx.Param(jnp.zeros(out_channels))
         self.mean = nnx.BatchStat(jnp.zeros(out_channels))
         self.variance = nnx.BatchStat(jnp.ones(out_channels))

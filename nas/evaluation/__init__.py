@@ -1,0 +1,1 @@
+"""From genotypes to accuracy."""

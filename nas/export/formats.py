@@ -1,0 +1,83 @@
+"""Files that run without this project: ONNX and StableHLO, each with the weights inside and a dynamic batch size.
+
+Both take normalised float32 images `[batch, height, width, channels]` and give float32 logits. The StableHLO file is what
+`jax.export` serialises; `jax.export.deserialize(bytes).call(images)` runs it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from nas.supernet.standalone import StandaloneNetwork
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format: its file name's ending, how it is written, and how it runs.
+
+    Attributes:
+        write: Writes the network, computing in the given dtype.
+        run: Loads a file and returns its logits for images.
+    """
+
+    suffix: str
+    write: Callable[[StandaloneNetwork, Path, str], None]
+    run: Callable[[Path, Float[np.ndarray, "n h w c"]], Float[np.ndarray, "n classes"]]
+
+
+def _write_onnx(network: StandaloneNetwork, path: Path, dtype: str) -> None:
+    import jax2onnx
+    import onnx
+
+    shape = ("batch", *network.architecture.input_shape)
+    # ONNX has the grouped convolution itself, so the graph gets the native operator.
+    function = network.function(implementation="native", dtype=dtype)
+    model = jax2onnx.to_onnx(function, [shape], model_name="network")
+    onnx.checker.check_model(model, full_check=True)
+    _replace(path, model.SerializeToString())
+
+
+def _run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return np.asarray(session.run(None, {session.get_inputs()[0].name: images})[0])
+
+
+def _write_stablehlo(network: StandaloneNetwork, path: Path, dtype: str) -> None:
+    height, width, channels = network.architecture.input_shape
+    shape = jax.export.symbolic_shape(f"batch, {height}, {width}, {channels}")
+    exported = jax.export.export(jax.jit(network.function(dtype=dtype)))(
+        jax.ShapeDtypeStruct(shape, jnp.float32)
+    )
+    _replace(path, exported.serialize())
+
+
+def _run_stablehlo(path: Path, images: np.ndarray) -> np.ndarray:
+    exported = jax.export.deserialize(bytearray(path.read_bytes()))
+    return np.asarray(jax.jit(exported.call)(images))
+
+
+def _replace(path: Path, content: bytes | bytearray) -> None:
+    """Writes the whole file or nothing."""
+    partial = path.with_name(path.name + ".part")
+    partial.write_bytes(content)
+    os.replace(partial, path)
+
+
+FORMATS = {
+    "onnx": Format(".onnx", _write_onnx, _run_onnx),
+    "stablehlo": Format(".jaxexport", _write_stablehlo, _run_stablehlo),
+}
+"""File formats by the name that a config gives."""
+
+RUNTIME_FORMATS = {"xla": "stablehlo", "onnxruntime": "onnx"}
+"""The format that each measurable runtime loads."""

@@ -1,0 +1,117 @@
+"""Stage adapt: a latency predictor for every target, from its datasheet and, where it can be measured, ten networks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from latency_models import DEVICES, DeviceSpec, Measurements, host_device
+from latency_models.meta import BayesianPredictor, BayesianRoofline, load_predictor, save_predictor
+
+from nas.config import Config, TargetConfig
+from nas.config.models import HOST
+from nas.errors import UserError
+from nas.records import Measurement
+from nas.stages.measuring import Measuring
+from nas.stages.progress import StageProgress
+from nas.stages.setting import Setting, prepare_process
+from nas.study import Study
+
+CANDIDATES = 200
+"""Random networks among which the ones to measure are chosen."""
+
+
+def adapt(study: Study, config: Config) -> None:
+    """Makes and saves every target's predictor; measurements made before are used again."""
+    setting = Setting(study, config)
+    prepare_process(setting)
+    study.begin_stage("adapt")
+    started = time.monotonic()
+    measuring = Measuring(setting)
+    total = sum(target.samples for target in config.targets if target.measurable)
+    summary: dict[str, object] = {}
+    with StageProgress("adapt", total) as bar:
+        done = 0
+        for target in config.targets:
+            bar.update(done, f"{target.name}: preparing")
+
+            def on_done(found: Measurement, target: TargetConfig = target) -> None:
+                nonlocal done
+                done += 1
+                bar.update(done, f"{target.name}: {_text(found)}")
+
+            predictor = _predictor(setting, measuring, target, on_done)
+            save_predictor(predictor, predictor_directory(study, target))
+            summary[target.name] = {"samples": predictor.samples}
+    study.finish_stage("adapt", {"duration_s": time.monotonic() - started, "targets": summary})
+
+
+def predictor_directory(study: Study, target: TargetConfig) -> Path:
+    """Where a target's predictor is kept."""
+    return study.path / "predictors" / target.name
+
+
+def load_predictors(study: Study, config: Config) -> list[BayesianPredictor]:
+    """Every target's predictor, in the config's order."""
+    return [load_predictor(predictor_directory(study, target)) for target in config.targets]
+
+
+def device_spec(target: TargetConfig) -> DeviceSpec:
+    """The datasheet of the target's device."""
+    return host_device() if target.device == HOST else DEVICES[target.device]
+
+
+def _predictor(
+    setting: Setting, measuring: Measuring, target: TargetConfig, on_done: Callable[[Measurement], None]
+) -> BayesianPredictor:
+    meta, spec = BayesianRoofline(), device_spec(target)
+    if not target.measurable or target.samples == 0:
+        return meta.for_device(spec, threads=target.threads)
+    measuring.measure(target, _proposals(setting, target, spec), "adapt", on_done)
+    found = setting.study.measurements(target.name, "adapt")
+    usable = [one for one in found if one.latency_s is not None]
+    if not usable:
+        raise UserError(
+            f"targets.{target.name}: none of the {len(found)} networks could be measured on "
+            f"{target.runtime}: {found[0].error}"
+        )
+    workloads = tuple(
+        setting.space.decode(np.array(one.genotype)).workload(
+            batch_size=target.batch_size, dtype=target.dtype
+        )
+        for one in usable
+    )
+    latency_s = np.array([one.latency_s for one in usable], dtype=np.float64)
+    return meta.adapt(Measurements(workloads, latency_s), spec, threads=target.threads)
+
+
+def _proposals(
+    setting: Setting, target: TargetConfig, spec: DeviceSpec
+) -> list[tuple[int, ...]]:
+    """The networks to measure; kept in the study, so that a killed stage asks for the same ones."""
+    key = f"adapt.{target.name}"
+    kept = setting.study.metadata().get(key)
+    if kept is not None:
+        return [tuple(genotype) for genotype in kept]
+    space = setting.space
+    rng = np.random.default_rng([setting.config.seed, 3])
+    candidates = np.unique(
+        np.concatenate([space.sample(CANDIDATES, rng), [space.smallest, space.largest]]), axis=0
+    )
+    workloads = [
+        space.decode(genotype).workload(batch_size=target.batch_size, dtype=target.dtype)
+        for genotype in candidates
+    ]
+    count = min(target.samples, len(candidates))
+    chosen = BayesianRoofline().propose(workloads, count, spec=spec, threads=target.threads)
+    proposals = [tuple(int(option) for option in candidates[position]) for position in chosen]
+    setting.study.set_metadata(key, proposals)
+    return proposals
+
+
+def _text(found: Measurement) -> str:
+    if found.latency_s is None:
+        return f"failed: {found.error}"
+    return f"{found.latency_s * 1e3:.3g} ms" + (" (noisy)" if found.status == "noisy" else "")

@@ -1,0 +1,90 @@
+"""Stage train: the weight-sharing supernet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from nas.config import Config
+from nas.stages.progress import StageProgress, duration
+from nas.stages.setting import Setting, prepare_process
+from nas.study import Study
+from nas.supernet.job import TrainingJob
+from nas.supernet.training import Progress, Recipe
+
+
+def train(study: Study, config: Config) -> None:
+    """Trains the supernet, from its last checkpoint where there is one, and records the training curve."""
+    setting = Setting(study, config)
+    prepare_process(setting)
+    study.begin_stage("train")
+    started = time.monotonic()
+    job = training_job(setting)
+    steps = config.train.epochs * (len(setting.dataset.train) // config.train.batch_size)
+    last: dict[str, float] = {}
+    with StageProgress("train", steps) as bar:
+
+        def on_progress(progress: Progress) -> None:
+            text = (
+                f"epoch {progress.epoch:.1f}/{config.train.epochs}  loss {progress.loss:.3f}  "
+                f"{progress.images_per_s:.0f} images/s  ETA {duration(progress.eta_s)}"
+            )
+            if progress.validation:
+                last.update(progress.validation)
+                text += "".join(f"  {name} {value:.1%}" for name, value in last.items())
+            metrics = {
+                "loss": progress.loss,
+                "images_per_s": progress.images_per_s,
+                **progress.validation,
+            }
+            study.record_training(progress.step, progress.epoch, metrics)
+            bar.update(progress.step, text, important=bool(progress.validation))
+
+        _run(job, setting, on_progress)
+    study.finish_stage("train", {"duration_s": time.monotonic() - started, **last})
+
+
+def training_job(setting: Setting) -> TrainingJob:
+    """The config's training as one picklable value."""
+    train, augment = setting.config.train, setting.config.data.augment
+    recipe = Recipe(
+        epochs=train.epochs,
+        batch_size=train.batch_size,
+        learning_rate=train.learning_rate,
+        warmup_epochs=train.warmup_epochs,
+        momentum=train.momentum,
+        weight_decay=train.weight_decay,
+        label_smoothing=train.label_smoothing,
+        random_subnets=train.random_subnets,
+        checkpoint_every=train.checkpoint_every,
+        crop_padding=augment.crop_padding,
+        flip=augment.flip,
+        cutout=augment.cutout,
+    )
+    return TrainingJob(
+        load=setting.load,
+        space=setting.space,
+        recipe=recipe,
+        seed=setting.config.seed,
+        checkpoints=setting.checkpoints,
+        validation_images=train.validation_images,
+        calibration_images=setting.config.search.calibration_images,
+    )
+
+
+def _run(job: TrainingJob, setting: Setting, on_progress: Callable[[Progress], None]) -> None:
+    train = setting.config.train
+    if train.executor == "in_process":
+        job.run(on_progress)
+        return
+    from nas.execution.training import train_on_ray
+
+    train_on_ray(
+        job,
+        workers=train.workers,
+        cpus_per_worker=train.cpus_per_worker,
+        gpus_per_worker=train.gpus_per_worker,
+        storage=setting.study.path / "ray",
+        environment=setting.environment,
+        on_progress=on_progress,
+    )

@@ -1,0 +1,80 @@
+"""Checkpoints of training, written by Orbax: atomic, readable without executing anything, safe to kill at any time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from nas.supernet.elastic import Weights
+
+KEPT = 2
+
+
+class Checkpoints:
+    """The checkpoints of one training run, by step; the last two are kept.
+
+    Args:
+        directory: Where they are; made if missing.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.absolute()
+        self._manager = ocp.CheckpointManager(
+            self._directory,
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=KEPT, create=True, enable_async_checkpointing=False
+            ),
+        )
+
+    @property
+    def latest_step(self) -> int | None:
+        """Steps done at the newest checkpoint; None where there is none."""
+        return self._manager.latest_step()
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Writes `{"weights", "optimizer", "step"}`; complete once this returns."""
+        self._manager.save(int(state["step"]), args=ocp.args.StandardSave(state))
+        self._manager.wait_until_finished()
+
+    def restore(self, like: dict[str, Any]) -> dict[str, Any]:
+        """The newest state, with the structure and placement of `like`; `like` itself where there is none.
+
+        Raises:
+            ValueError: If the newest checkpoint cannot be read as such a state.
+        """
+        step = self.latest_step
+        if step is None:
+            return like
+        try:
+            abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+            return self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
+        except Exception as error:
+            raise ValueError(
+                f"{self._directory / str(step)}: not a checkpoint of this config's supernet ({error}); "
+                f"use another output directory, or remove this one"
+            ) from error
+
+    def close(self) -> None:
+        """Releases Orbax's resources."""
+        self._manager.close()
+
+
+def load_weights(directory: Path) -> Weights:
+    """The newest checkpoint's shared weights, as NumPy arrays.
+
+    Raises:
+        ValueError: If there is no checkpoint.
+    """
+    manager = ocp.CheckpointManager(directory.absolute())
+    try:
+        step = manager.latest_step()
+        if step is None:
+            raise ValueError(f"{directory}: expected a checkpoint, found none; run the train stage first")
+        state = manager.restore(step, args=ocp.args.StandardRestore())
+    finally:
+        manager.close()
+    return jax.tree.map(np.asarray, state["weights"])

@@ -1,0 +1,81 @@
+"""A whole training run as one picklable value, so that this process or Ray workers can do it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+from jax.sharding import Mesh
+from search_spaces.base import SearchSpace
+
+from nas.data import Dataset, Split
+from nas.evaluation.subnets import SubnetEvaluation
+from nas.supernet.checkpoint import Checkpoints
+from nas.supernet.elastic import Weights
+from nas.supernet.engine import BATCH_AXIS, BlockChain
+from nas.supernet.training import Progress, Recipe, SupernetTrainer, train_supernet
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What is trained, on what, how, and where its checkpoints go.
+
+    Attributes:
+        load: Loads the data set where the job runs.
+        validation_images: Of the search split, for the accuracies after each epoch.
+        calibration_images: Of the training split, for the statistics of the validated subnets.
+    """
+
+    load: Callable[[], Dataset]
+    space: SearchSpace
+    recipe: Recipe
+    seed: int
+    checkpoints: Path
+    validation_images: int
+    calibration_images: int
+
+    def run(self, report: Callable[[Progress], None]) -> None:
+        """Trains to the end, over all of this JAX world's devices; continues from the last checkpoint.
+
+        Raises:
+            FloatingPointError: If the loss is not finite.
+        """
+        dataset = self.load()
+        mesh = Mesh(jax.devices(), (BATCH_AXIS,)) if jax.device_count() > 1 else None
+        trainer = SupernetTrainer(self.space, dataset, self.recipe, seed=self.seed, mesh=mesh)
+        checkpoints = Checkpoints(self.checkpoints)
+        try:
+            train_supernet(
+                trainer, checkpoints, validate=self._validation(dataset, trainer), report=report
+            )
+        finally:
+            checkpoints.close()
+
+    def _validation(
+        self, dataset: Dataset, trainer: SupernetTrainer
+    ) -> Callable[[Weights], dict[str, float]]:
+        """Accuracy of the largest and the smallest subnet; in the first process only."""
+        chain = BlockChain()
+        count = min(self.validation_images, len(dataset.search))
+        split = Split(dataset.search.images[:count], dataset.search.labels[:count])
+
+        def validate(weights: Weights) -> dict[str, float]:
+            if jax.process_index() != 0:
+                return {}
+            evaluation = SubnetEvaluation(
+                self.space,
+                weights,
+                dataset,
+                calibration_images=self.calibration_images,
+                batch_size=min(self.calibration_images, count),
+                seed=self.seed,
+                chain=chain,
+            )
+            return {
+                "largest": evaluation.accuracy(trainer.largest, split).accuracy,
+                "smallest": evaluation.accuracy(trainer.smallest, split).accuracy,
+            }
+
+        return validate

@@ -1,0 +1,183 @@
+"""An architecture as a network of its own: its parameters, how it runs, and how it is trained without the supernet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jaxtyping import Array, Float
+from search_spaces.base import Architecture
+
+from nas.data import Dataset, Split, augment, epoch_order, prepare
+from nas.supernet.blocks import Network
+from nas.supernet.depthwise import Implementation
+from nas.supernet.elastic import Weights, cut_network
+from nas.supernet.engine import distillation_loss, smooth_targets
+from nas.supernet.layers import Mode, fold
+from nas.supernet.training import Recipe, build_optimizer
+
+
+@dataclass(frozen=True)
+class StandaloneNetwork:
+    """An architecture with weights of its own.
+
+    Attributes:
+        params: Nested pure dict by slot, as `Network(mode="stored")` has them.
+        statistics: The BatchNorm statistics likewise.
+    """
+
+    architecture: Architecture
+    params: Weights
+    statistics: dict[str, Any]
+
+    def function(
+        self, *, implementation: Implementation | None = None, dtype: str = "float32"
+    ) -> Callable[[Array], Array]:
+        """The network as it is shipped: normalised float32 images to float32 logits, norms folded, weights inside.
+
+        Args:
+            implementation: How depthwise convolutions run; None is what suits this process's backend.
+            dtype: What is computed in.
+        """
+        definition = _definition(self.architecture, "folded", implementation)[0]
+        params = fold(self.params, self.statistics)
+        params = jax.tree.map(lambda leaf: np.asarray(leaf).astype(jnp.dtype(dtype)), params)
+
+        def run(images: Array) -> Array:
+            logits = nnx.merge(definition, {"blocks": params})(images.astype(dtype))
+            return logits.astype(jnp.float32)
+
+        return run
+
+
+def subnet(
+    weights: Weights, architecture: Architecture, statistics: dict[str, Any]
+) -> StandaloneNetwork:
+    """The subnet's own copy of its share of the supernet's weights."""
+    params = jax.tree.map(np.asarray, cut_network(weights, architecture)["blocks"])
+    return StandaloneNetwork(architecture, params, jax.tree.map(np.asarray, statistics))
+
+
+def train_alone(
+    architecture: Architecture,
+    dataset: Dataset,
+    recipe: Recipe,
+    *,
+    seed: int,
+    start: Weights | None = None,
+    calibration_images: int,
+    report: Callable[[int, int, float], None],
+) -> StandaloneNetwork:
+    """Trains one network on the labels, with the supernet's recipe, compiled whole.
+
+    Args:
+        architecture: What is trained.
+        dataset: Only `train` is used.
+        recipe: How; `random_subnets` and `checkpoint_every` do not matter here.
+        seed: Decides initial weights, order and augmentation.
+        start: Parameters to start from (fine-tuning); None is a fresh initialisation.
+        calibration_images: Training images for the final BatchNorm statistics.
+        report: Called after each epoch with epochs done, epochs in all, and the epoch's mean loss.
+
+    Raises:
+        FloatingPointError: If the loss is not finite.
+    """
+    definition, params, zeros = _definition(architecture, "batch", None)
+    if start is None:
+        fresh = Network(architecture, mode="batch", rngs=nnx.Rngs(seed))
+        params = nnx.to_pure_dict(nnx.state(fresh, nnx.Param))["blocks"]
+    else:
+        params = jax.tree.map(jnp.asarray, start)
+    steps_per_epoch = max(len(dataset.train) // recipe.batch_size, 1)
+    optimizer = build_optimizer(
+        recipe, steps=recipe.epochs * steps_per_epoch, steps_per_epoch=steps_per_epoch
+    )
+    mean, std = dataset.mean.astype(np.float32), dataset.std.astype(np.float32)
+    resolution = architecture.input_shape[0]
+
+    def forward(params: Weights, images: Array) -> tuple[Array, Any]:
+        statistics = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, images.dtype), zeros)
+        network = nnx.merge(definition, {"blocks": params}, {"blocks": statistics})
+        logits = network(images)
+        return logits, nnx.to_pure_dict(nnx.state(network, nnx.BatchStat))["blocks"]
+
+    @jax.jit
+    def step(
+        params: Weights, state: optax.OptState, key: Array, images: Array, labels: Array
+    ) -> tuple[Weights, optax.OptState, Array]:
+        images = augment(
+            key, images, crop_padding=recipe.crop_padding, flip=recipe.flip, cutout=recipe.cutout
+        )
+        images = prepare(images, mean=mean, std=std, resolution=resolution)
+        logits, pullback = jax.vjp(lambda params: forward(params, images)[0], params)
+        loss, d_logits = distillation_loss(
+            logits, smooth_targets(labels, logits, recipe.label_smoothing)
+        )
+        updates, state = optimizer.update(pullback(d_logits)[0], state, params)
+        return optax.apply_updates(params, updates), state, loss  # pyright: ignore[reportReturnType]
+
+    state = optimizer.init(params)
+    for epoch in range(recipe.epochs):
+        losses: list[Array] = []
+        for position, (images, labels) in enumerate(_shuffled(dataset.train, recipe, seed, epoch)):
+            key = jax.random.fold_in(jax.random.key(seed), epoch * steps_per_epoch + position)
+            params, state, loss = step(params, state, key, images, labels)
+            losses.append(loss)
+        average = float(jnp.mean(jnp.stack(losses)))
+        if not np.isfinite(average):
+            raise FloatingPointError(f"training diverged in epoch {epoch + 1}: the loss is {average}")
+        report(epoch + 1, recipe.epochs, average)
+    rows = np.sort(
+        np.random.default_rng([seed, 2]).choice(
+            len(dataset.train), min(calibration_images, len(dataset.train)), replace=False
+        )
+    )
+    images = prepare(dataset.train.images[rows], mean=mean, std=std, resolution=resolution)
+    _, statistics = jax.jit(forward)(params, images)
+    return StandaloneNetwork(
+        architecture, jax.tree.map(np.asarray, params), jax.tree.map(np.asarray, statistics)
+    )
+
+
+def classify(
+    network: StandaloneNetwork, dataset: Dataset, split: Split, *, batch_size: int
+) -> Float[np.ndarray, "n classes"]:
+    """Logits for every image of a split."""
+    run = jax.jit(network.function())
+    mean, std = dataset.mean.astype(np.float32), dataset.std.astype(np.float32)
+    logits: list[np.ndarray] = []
+    for first in range(0, len(split), batch_size):
+        rows = np.minimum(np.arange(first, first + batch_size), len(split) - 1)
+        images = prepare(
+            split.images[rows], mean=mean, std=std, resolution=network.architecture.input_shape[0]
+        )
+        logits.append(np.asarray(run(images))[: len(split) - first])
+    return np.concatenate(logits)
+
+
+def _shuffled(
+    split: Split, recipe: Recipe, seed: int, epoch: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    order = epoch_order(len(split), seed=seed, epoch=epoch)
+    size = min(recipe.batch_size, len(split))
+    for first in range(0, len(order) - size + 1, size):
+        rows = order[first : first + size]
+        yield split.images[rows], split.labels[rows]
+
+
+def _definition(
+    architecture: Architecture, mode: Mode, implementation: Implementation | None
+) -> tuple[Any, Any, Any]:
+    """Graph definition, and the shapes of parameters and statistics by slot."""
+    abstract = nnx.eval_shape(
+        lambda: Network(architecture, mode=mode, implementation=implementation, rngs=nnx.Rngs(0))
+    )
+    definition, params, statistics = nnx.split(abstract, nnx.Param, nnx.BatchStat)
+    found = nnx.to_pure_dict(statistics)
+    return definition, nnx.to_pure_dict(params)["blocks"], found.get("blocks", {})
