@@ -7,6 +7,7 @@ itself. Anything else is a defect and keeps its traceback.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ import typer
 
 from nas.cli import latency, studies
 
+FAILED = 1
 USER_ERROR = 2
 INTERRUPTED = 130
 
@@ -76,13 +78,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = app(
             [item for item in given if item != "--debug"], prog_name="nas", standalone_mode=False
         )
+        sys.stdout.flush()
     except (KeyboardInterrupt, typer.Abort):
         _tell("interrupted")
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         # The reader has gone (`nas devices | head`); Python would complain again while it exits.
-        sys.stdout = None
-        sys.exit(0)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
     except Exception as error:
         if not _is_mistake(error):
             raise
