@@ -112,9 +112,7 @@ def _predict(options: argparse.Namespace) -> int:
 def _predictor(options: argparse.Namespace) -> LatencyPredictor:
     if options.predictor is not None:
         if options.threads is not None or options.roofline:
-            raise ValueError(
-                "--threads and --roofline go with --device; a saved predictor has both"
-            )
+            raise ValueError("--threads and --roofline go with --device, not with --predictor")
         return load_predictor(options.predictor)
     spec = find_device(options.device)
     if options.roofline:
