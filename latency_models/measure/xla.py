@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +19,10 @@ def load(
     if len(exported.in_avals) != 1:
         raise ValueError(f"expected a function of one array, got one of {len(exported.in_avals)}")
     aval = exported.in_avals[0]
-    if (tuple(aval.shape), aval.dtype.name) != (input_shape, dtype):
+    if aval.dtype.name != dtype or not _accepts(aval.shape, input_shape):
         raise ValueError(
             f"expected input {dtype}{list(input_shape)},"
-            f" the file has {aval.dtype.name}{list(aval.shape)}"
+            f" the file has {aval.dtype.name}[{', '.join(map(str, aval.shape))}]"
         )
     if jnp.issubdtype(aval.dtype, jnp.integer):
         values = jax.random.randint(jax.random.key(0), input_shape, -100, 100, aval.dtype)
@@ -30,6 +31,14 @@ def load(
     images = jax.block_until_ready(values)
     compiled = jax.jit(exported.call).lower(images).compile()
     return lambda: jax.block_until_ready(compiled(images))
+
+
+def _accepts(shape: tuple[Any, ...], input_shape: tuple[int, ...]) -> bool:
+    """Whether sizes are equal, but for those that the file leaves open, as a batch size."""
+    return len(shape) == len(input_shape) and all(
+        export.is_symbolic_dim(size) or size == given
+        for size, given in zip(shape, input_shape, strict=True)
+    )
 
 
 def describe() -> dict[str, str]:

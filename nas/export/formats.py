@@ -1,7 +1,9 @@
-"""Files that run without this project: ONNX and StableHLO, each with the weights inside and a dynamic batch size.
+"""Files that run without this project: ONNX and StableHLO.
 
-Both take normalised float32 images `[batch, height, width, channels]` and give float32 logits. The StableHLO file is what
-`jax.export` serialises; `jax.export.deserialize(bytes).call(images)` runs it.
+Each has the weights inside and a dynamic batch size.
+Both take normalised float32 images `[batch, height, width, channels]` and give float32 logits. The
+StableHLO file is what `jax.export` serialises; `jax.export.deserialize(bytes).call(images)` runs
+it.
 """
 
 from __future__ import annotations

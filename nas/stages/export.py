@@ -1,0 +1,178 @@
+"""Stage export: members of the fronts as files that run without this project."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from nas.config import Config
+from nas.data import prepare
+from nas.errors import UserError
+from nas.export.writing import write_network
+from nas.stages.adapt import load_predictors
+from nas.stages.costs import TargetCosts
+from nas.stages.fronts import Front, Member, fronts_of
+from nas.stages.measuring import Measuring
+from nas.stages.progress import StageProgress
+from nas.stages.setting import Setting, prepare_process
+from nas.stages.train import training_job
+from nas.study import Study
+from nas.supernet.standalone import StandaloneNetwork, classify, train_alone
+
+CHECKED_IMAGES = 64
+FINETUNE_RATE = 0.1
+"""Fine-tuning starts at this part of the supernet's learning rate: the weights are trained already."""
+
+
+def export(study: Study, config: Config) -> None:
+    """Writes the chosen members, each with the largest difference to the subnet's logits."""
+    setting = Setting(study, config)
+    prepare_process(setting)
+    study.begin_stage("export")
+    started = time.monotonic()
+    costs = TargetCosts(setting.space, config.targets, load_predictors(study, config))
+    fronts = fronts_of(study, config, costs, setting.space)
+    chosen = _chosen(fronts, config)
+    measuring = Measuring(setting)
+    written: dict[str, Any] = {}
+    with StageProgress("export", len(chosen)) as bar:
+        for done, (member, card) in enumerate(chosen, start=1):
+            directory = study.path / "export" / member.network
+            differences, accuracy = _write(setting, measuring, member, card, directory)
+            written[member.network] = differences
+            told = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
+            text = f"{member.network}: largest logit difference {told}"
+            if accuracy is not None:
+                text += f"; test accuracy after fine-tuning {accuracy:.2%}"
+            bar.update(done, text, important=True)
+    study.finish_stage(
+        "export", {"duration_s": time.monotonic() - started, "networks": written}
+    )
+
+
+def choose(front: Front, latency_ms: float | None) -> Member:
+    """The most accurate member within a latency; of equally accurate ones the fastest.
+
+    Accuracy is the test split's unless a member has not been tested; latency is measured where it was.
+
+    Raises:
+        UserError: If no member is fast enough.
+    """
+    within = [
+        member
+        for member in front.members
+        if latency_ms is None or member.latency_s <= latency_ms * 1e-3
+    ]
+    if not within:
+        fastest = min((member.latency_s for member in front.members), default=None)
+        told = "it has no members" if fastest is None else f"the fastest takes {fastest * 1e3:.3g} ms"
+        raise UserError(f"{front.target.name}: no member within {latency_ms:g} ms; {told}")
+    tested = all(member.test_accuracy is not None for member in front.members)
+    return max(
+        within,
+        key=lambda member: (member.accuracy if tested else member.search_accuracy, -member.latency_s),
+    )
+
+
+def _chosen(fronts: Sequence[Front], config: Config) -> list[tuple[Member, dict[str, Any]]]:
+    """Each member to write, once, with its figures on every target that has it."""
+    by_name = {front.target.name: front for front in fronts}
+    if config.export.members == "all":
+        members = {member.network: member for front in fronts for member in front.members}
+    else:
+        picked = [
+            choose(by_name[choice.target], choice.latency_ms) for choice in config.export.members
+        ]
+        members = {member.network: member for member in picked}
+    return [(member, _card(member, fronts)) for member in members.values()]
+
+
+def _card(member: Member, fronts: Sequence[Front]) -> dict[str, Any]:
+    targets = {
+        front.target.name: {
+            "predicted_s": found.predicted_s,
+            "interval_s": [found.interval_low_s, found.interval_high_s],
+            "measured_s": found.measured_s,
+            "broke_constraint": found.broke_constraint,
+        }
+        for front in fronts
+        for found in front.members
+        if found.network == member.network
+    }
+    return {
+        "network": member.network,
+        "genotype": list(member.genotype),
+        "params": member.params,
+        "macs": member.macs,
+        "search_accuracy": member.search_accuracy,
+        "test_accuracy": member.test_accuracy,
+        "targets": targets,
+    }
+
+
+def _write(
+    setting: Setting, measuring: Measuring, member: Member, card: dict[str, Any], directory: Path
+) -> tuple[dict[str, float], float | None]:
+    architecture = setting.space.decode(np.array(member.genotype))
+    statistics = measuring.evaluation.statistics(architecture)
+    network = measuring.network(architecture)
+    dataset = setting.dataset
+    # Normalisation is the caller's part, so the card has to say what it was.
+    card["input"] = {
+        "shape": list(architecture.input_shape),
+        "pixels": "float32 in 0..1, minus mean, divided by std, resized bilinearly",
+        "mean": dataset.mean.tolist(),
+        "std": dataset.std.tolist(),
+        "classes": list(dataset.classes),
+    }
+    images = prepare(
+        dataset.test.images[:CHECKED_IMAGES],
+        mean=dataset.mean.astype(np.float32),
+        std=dataset.std.astype(np.float32),
+        resolution=architecture.input_shape[0],
+    )
+    logits = np.asarray(measuring.evaluation.logits(architecture, statistics, images))
+    accuracy = None
+    if setting.config.export.finetune_epochs:
+        network, accuracy = _finetune(setting, network)
+        card["finetune_epochs"] = setting.config.export.finetune_epochs
+        card["test_accuracy_finetuned"] = accuracy
+        logits = np.asarray(network.function(implementation="native")(jnp.asarray(images)))
+    differences = write_network(
+        network,
+        directory,
+        formats=setting.config.export.formats,
+        images=np.asarray(images),
+        logits=logits,
+        card=card,
+    )
+    return differences, accuracy
+
+
+def _finetune(
+    setting: Setting, network: StandaloneNetwork
+) -> tuple[StandaloneNetwork, float]:
+    config, dataset = setting.config, setting.dataset
+    recipe = dataclasses.replace(
+        training_job(setting).recipe,
+        epochs=config.export.finetune_epochs,
+        learning_rate=config.train.learning_rate * FINETUNE_RATE,
+        warmup_epochs=0.0,
+    )
+    tuned = train_alone(
+        network.architecture,
+        dataset,
+        recipe,
+        seed=config.seed,
+        start=network.params,
+        calibration_images=config.search.calibration_images,
+        report=lambda done, total, loss: None,
+    )
+    logits = classify(tuned, dataset, dataset.test, batch_size=config.search.batch_size)
+    return tuned, float(np.mean(np.argmax(logits, axis=1) == dataset.test.labels))

@@ -1,0 +1,144 @@
+"""The fronts of a study: their members with everything known of them, and their files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from search_spaces.base import SearchSpace
+
+from nas.config import Config, TargetConfig
+from nas.stages.costs import TargetCosts, archive_of
+from nas.study import Study
+
+INTERVAL_LEVEL = 0.9
+"""Probability that a latency lies in the interval that a front gives."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One network of a target's front; latencies in seconds, accuracies 0 to 1.
+
+    Attributes:
+        network: Short name, the same in every front that has it.
+        evaluation: Number of its evaluation in the study.
+        measured_status: `ok`, `noisy`, `failed`, or None where it was not measured.
+        broke_constraint: Whether a constraint does not hold with the measured latency; None where not measured.
+    """
+
+    network: str
+    evaluation: int
+    genotype: tuple[int, ...]
+    predicted_s: float
+    interval_low_s: float
+    interval_high_s: float
+    measured_s: float | None
+    measured_status: str | None
+    search_accuracy: float
+    test_accuracy: float | None
+    params: int
+    macs: int
+    peak_activation_bytes: int
+    broke_constraint: bool | None
+
+    @property
+    def latency_s(self) -> float:
+        """Measured where there is a measurement, else predicted."""
+        return self.predicted_s if self.measured_s is None else self.measured_s
+
+    @property
+    def accuracy(self) -> float:
+        """On the test split where it was tested, else on the search split."""
+        return self.search_accuracy if self.test_accuracy is None else self.test_accuracy
+
+
+@dataclass(frozen=True)
+class Front:
+    """A target's members in ascending predicted latency; where nothing is feasible, the closest network alone."""
+
+    target: TargetConfig
+    feasible: bool
+    members: tuple[Member, ...]
+
+
+def network_name(genotype: Sequence[int]) -> str:
+    """A short name for a canonical genotype."""
+    digest = hashlib.sha256(json.dumps([int(option) for option in genotype]).encode()).hexdigest()
+    return f"net-{digest[:8]}"
+
+
+def fronts_of(study: Study, config: Config, costs: TargetCosts, space: SearchSpace) -> list[Front]:
+    """Every target's front, with the tests and measurements that the study has."""
+    archive, ids = archive_of(study, costs, space)
+    tested = {one.genotype: one.accuracy for one in study.evaluations("test")}
+    fronts: list[Front] = []
+    for position, target in enumerate(config.targets):
+        chosen = archive.front(position)
+        feasible = len(chosen) > 0
+        if not feasible and len(archive):
+            chosen = np.array([archive.closest(position)])
+        genotypes = archive.genotypes[chosen]
+        prediction = costs.predict(position, genotypes)
+        low = prediction.quantile_s((1 - INTERVAL_LEVEL) / 2)
+        high = prediction.quantile_s((1 + INTERVAL_LEVEL) / 2)
+        table = costs.table(position)
+        params, macs = table.params(genotypes), table.macs(genotypes)
+        memory = costs.peak_activation_bytes(position, genotypes)
+        measured = {one.genotype: one for one in study.measurements(target.name, "verify")}
+        members: list[Member] = []
+        for row, index in enumerate(chosen):
+            genotype = tuple(int(option) for option in genotypes[row])
+            found = measured.get(genotype)
+            latency_s = None if found is None else found.latency_s
+            broke = None
+            if latency_s is not None:
+                violation = costs.violation(position, genotypes[row : row + 1], np.array([latency_s]))
+                broke = bool(violation[0] > 0)
+            members.append(
+                Member(
+                    network=network_name(genotype),
+                    evaluation=ids[index],
+                    genotype=genotype,
+                    predicted_s=float(prediction.mean_s[row]),
+                    interval_low_s=float(low[row]),
+                    interval_high_s=float(high[row]),
+                    measured_s=latency_s,
+                    measured_status=None if found is None else found.status,
+                    search_accuracy=float(1.0 - archive.error[index]),
+                    test_accuracy=tested.get(genotype),
+                    params=int(params[row]),
+                    macs=int(macs[row]),
+                    peak_activation_bytes=int(memory[row]),
+                    broke_constraint=broke,
+                )
+            )
+        fronts.append(Front(target, feasible, tuple(members)))
+    return fronts
+
+
+def write_front(front: Front, directory: Path) -> None:
+    """Writes `TARGET.csv` and `TARGET.parquet`, a row a member."""
+    import pandas as pd
+
+    rows = [
+        {
+            **{key: value for key, value in asdict(member).items() if key != "genotype"},
+            "feasible": front.feasible,
+            "genotype": json.dumps(member.genotype),
+        }
+        for member in front.members
+    ]
+    frame = pd.DataFrame(rows)
+    for suffix in ("csv", "parquet"):
+        path = directory / f"{front.target.name}.{suffix}"
+        partial = path.with_name(path.name + ".part")
+        if suffix == "csv":
+            frame.to_csv(partial, index=False)
+        else:
+            frame.to_parquet(partial, index=False)
+        os.replace(partial, path)

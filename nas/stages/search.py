@@ -1,0 +1,87 @@
+"""Stage search: the accuracy-latency fronts of all targets from one set of evaluations."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from search_spaces.base import SearchSpace
+
+from nas.config import Config
+from nas.evolution.driver import Progress, SearchAlgorithm, run_search
+from nas.evolution.nsga2 import MultiTargetEvolution
+from nas.evolution.random_search import RandomSearch
+from nas.stages.adapt import load_predictors
+from nas.stages.costs import TargetCosts
+from nas.stages.progress import StageProgress, duration
+from nas.stages.setting import Setting, prepare_process
+from nas.study import Study
+
+
+def search(study: Study, config: Config) -> None:
+    """Proposes networks, evaluates each once on the search split, and records every evaluation.
+
+    What the study holds is not evaluated again: the same seed proposes the same networks.
+    """
+    setting = Setting(study, config)
+    prepare_process(setting)
+    study.begin_stage("search")
+    started = time.monotonic()
+    costs = TargetCosts(setting.space, config.targets, load_predictors(study, config))
+    reference = np.array([costs.reference(position) for position in range(len(config.targets))])
+    with (
+        StageProgress("search", config.search.evaluations) as bar,
+        setting.executor() as executor,
+    ):
+
+        def on_progress(progress: Progress) -> None:
+            bar.update(progress.evaluations, _text(progress, config))
+
+        result = run_search(
+            search_algorithm(config, setting.space, costs),
+            executor,
+            study,
+            evaluations=config.search.evaluations,
+            generation_size=config.search.generation_size,
+            on_progress=on_progress,
+            seed=config.seed,
+            reference=reference,
+        )
+    study.finish_stage(
+        "search",
+        {
+            "duration_s": time.monotonic() - started,
+            "evaluations": result.evaluations,
+            "failures": result.failures,
+            "reference": {
+                target.name: [float(value) for value in reference[position]]
+                for position, target in enumerate(config.targets)
+            },
+        },
+    )
+
+
+def search_algorithm(config: Config, space: SearchSpace, costs: TargetCosts) -> SearchAlgorithm:
+    """The algorithm that the config names, freshly seeded."""
+    if config.search.algorithm == "random":
+        return RandomSearch(space, costs, seed=config.seed)
+    return MultiTargetEvolution(
+        space,
+        costs,
+        population_size=config.search.population_size,
+        mutation_rate=config.search.mutation_rate,
+        seed=config.seed,
+    )
+
+
+def _text(progress: Progress, config: Config) -> str:
+    text = f"{progress.evaluations_per_s:.2f} evaluations/s"
+    if progress.evaluations_per_s > 0:
+        left = (progress.total - progress.evaluations) / progress.evaluations_per_s
+        text += f"  ETA {duration(left)}"
+    volumes = "  ".join(
+        f"{target.name} {volume:.3f}"
+        for target, volume in zip(config.targets, progress.hypervolume, strict=True)
+    )
+    text += f"  hypervolume {volumes}"
+    return text + (f"  {progress.failures} failed" if progress.failures else "")
