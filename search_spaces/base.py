@@ -1,11 +1,12 @@
 """What a search space is: decisions, the networks they name, and what those networks compute.
 
-A genotype is a row of option indices, one a decision; populations are `int64 [n, d]` arrays and every operation
-on them is vectorised. Decisions that have no effect (a kernel size of a block that depth removed) are set to
-option 0 in the canonical genotype, so that equal networks have equal keys.
+A genotype is a row of option indices, one a decision; populations are `int64 [n, d]` arrays and
+every operation on them is vectorised. Decisions that have no effect (a kernel size of a block that
+depth removed) are set to option 0 in the canonical genotype, so that equal networks have equal
+keys.
 
-An architecture is the decoded form: a chain of blocks with concrete shapes. It round-trips to JSON and needs no
-space to be read back.
+An architecture is the decoded form: a chain of blocks with concrete shapes. It round-trips to JSON
+and needs no space to be read back.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import numpy as np
 from jaxtyping import Int
+
 from latency_models.workload import CostTable, Op, Slot, Workload
 
 Genotype: TypeAlias = Int[np.ndarray, " d"]
@@ -28,7 +30,7 @@ ARCHITECTURE_VERSION = 1
 
 @dataclass(frozen=True)
 class Decision:
-    """One choice of a space: a name such as `stage1.depth`, and its options in ascending order of cost."""
+    """One choice: a name such as `stage1.depth`, and its options in ascending order of cost."""
 
     name: str
     options: tuple[float, ...]
@@ -40,7 +42,7 @@ class Block(Protocol):
     kind: ClassVar[str]
 
     def ops(self, shape: tuple[int, ...], *, dtype: str) -> tuple[Op, ...]:
-        """Operators on an input of `shape` (NHWC, batch included); the last one's output is the block's."""
+        """Operators on an input of `shape` (NHWC); the last one's output is the block's."""
         ...
 
 
@@ -98,7 +100,8 @@ class Architecture:
         """Reads what `to_json` wrote.
 
         Raises:
-            ValueError: If the text is no architecture of a known version, or names an unknown block or field.
+            ValueError: If the text is no architecture of a known version, or names an unknown block
+                or field.
         """
         try:
             document = json.loads(text)
@@ -108,11 +111,14 @@ class Architecture:
             raise ValueError('architecture: expected "format": "ridgeline-architecture"')
         if document.get("version") != ARCHITECTURE_VERSION:
             raise ValueError(
-                f"architecture: version must be {ARCHITECTURE_VERSION}, got {document.get('version')!r}"
+                f"architecture: version must be {ARCHITECTURE_VERSION}, "
+                f"got {document.get('version')!r}"
             )
         shape = document.get("input_shape")
-        if not (_is_int_list(shape) and len(shape) == 3):
-            raise ValueError(f"architecture: input_shape must be three positive integers, got {shape!r}")
+        if not isinstance(shape, list) or len(shape) != 3 or not _is_int_list(shape):
+            raise ValueError(
+                f"architecture: input_shape must be three positive integers, got {shape!r}"
+            )
         blocks = document.get("blocks")
         if not isinstance(blocks, list) or not blocks:
             raise ValueError("architecture: blocks must be a list of at least one block")
@@ -127,8 +133,8 @@ class Architecture:
         )
 
 
-def _is_int_list(value: Any) -> bool:
-    return isinstance(value, list) and all(type(item) is int and item > 0 for item in value)
+def _is_int_list(values: list[Any]) -> bool:
+    return all(type(value) is int and value > 0 for value in values)
 
 
 def _block_from(position: int, document: Any) -> Block:
@@ -209,7 +215,8 @@ class BlockSlot:
     Attributes:
         name: Unique in the space, such as `stage1.block2`.
         decisions: Genotype columns that choose its block.
-        rows: The block for each combination of their options, in C order; None where it is left out.
+        rows: The block for each combination of their options, in C order; None where it is left
+            out.
     """
 
     name: str
@@ -218,7 +225,7 @@ class BlockSlot:
 
 
 class ChainSpace(ABC):
-    """A space whose networks are chains of blocks: says what its decisions and slots are, the rest follows."""
+    """A space of chains of blocks: it says what its decisions and slots are, the rest follows."""
 
     name: ClassVar[str]
 
@@ -276,7 +283,8 @@ class ChainSpace(ABC):
     def encode(self, architecture: Architecture) -> Genotype:
         """The canonical genotype that decodes to `architecture`.
 
-        Each slot's block leaves some options of its decisions; narrowing goes round until nothing changes.
+        Each slot's block leaves some options of its decisions; narrowing goes round until nothing
+        changes.
 
         Raises:
             ValueError: If the architecture is not of this space, naming a slot that does not fit.
@@ -289,7 +297,8 @@ class ChainSpace(ABC):
             for slot in self.slots:
                 wanted = blocks.get(slot.name)
                 reads_image = slot.name == architecture.slots[0]
-                options = np.indices(tuple(counts[list(slot.decisions)])).reshape(len(slot.decisions), -1)
+                sizes = tuple(counts[list(slot.decisions)])
+                options = np.indices(sizes).reshape(len(sizes), -1)
                 fits = np.array(
                     [
                         (row[0] if row else None) == wanted
@@ -306,7 +315,9 @@ class ChainSpace(ABC):
                     possible[column] &= np.isin(np.arange(counts[column]), option[fits])
         genotype = np.array([int(np.argmax(options)) for options in possible], dtype=np.int64)
         if self.decode(genotype) != architecture:
-            raise ValueError(f"architecture: not of this space ({self.name}); its shapes or slots differ")
+            raise ValueError(
+                f"architecture: not of this space ({self.name}); its shapes or slots differ"
+            )
         return self.canonical(genotype[None])[0]
 
     def workload(self, architecture: Architecture, *, batch_size: int, dtype: str) -> Workload:
@@ -347,5 +358,6 @@ def check_genotypes(genotypes: np.ndarray, decisions: Sequence[Decision]) -> Non
         column = int(np.argwhere(wrong)[0][-1])
         value = int(genotypes[wrong][0])
         raise ValueError(
-            f"genotype: {decisions[column].name} must be from 0 to {counts[column] - 1}, got {value}"
+            f"genotype: {decisions[column].name} must be from 0 to {counts[column] - 1}, "
+            f"got {value}"
         )

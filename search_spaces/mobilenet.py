@@ -1,11 +1,12 @@
 """Once-for-All's MobileNetV3 space, at sizes that suit the data.
 
-A stem, stages of inverted residual blocks, a head. Elastic are the input resolution, a width multiplier for the whole
-network, and per stage the depth, per block the kernel size and the expand ratio. Depth keeps the first blocks of a
-stage. Channel counts are multiples of 8.
+A stem, stages of inverted residual blocks, a head. Elastic are the input resolution, a width
+multiplier for the whole network, and per stage the depth, per block the kernel size and the expand
+ratio. Depth keeps the first blocks of a stage. Channel counts are multiples of 8.
 
-References: Howard et al., "Searching for MobileNetV3", ICCV 2019, sections 5-6 (blocks, squeeze-excite, h-swish, the
-head after pooling); Cai et al., "Once-for-All", ICLR 2020, section 4.1 and appendix (decisions and their options).
+References: Howard et al., "Searching for MobileNetV3", ICCV 2019, sections 5-6 (blocks,
+squeeze-excite, h-swish, the head after pooling); Cai et al., "Once-for-All", ICLR 2020, section 4.1
+and appendix (decisions and their options).
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+
 from latency_models import workload as ops
 from latency_models.workload import Op
-
 from search_spaces.base import (
     BlockSlot,
     ChainSpace,
@@ -36,15 +37,16 @@ STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
 
 
 def round_channels(channels: float) -> int:
-    """The nearest multiple of 8 that is not more than a tenth below (MobileNetV2's rule, Sandler et al., 2018)."""
-    rounded = max(CHANNEL_DIVISOR, int(channels + CHANNEL_DIVISOR / 2) // CHANNEL_DIVISOR * CHANNEL_DIVISOR)
+    """The nearest multiple of 8 not over a tenth below; Sandler et al., "MobileNetV2", 2018."""
+    nearest = int(channels + CHANNEL_DIVISOR / 2) // CHANNEL_DIVISOR * CHANNEL_DIVISOR
+    rounded = max(CHANNEL_DIVISOR, nearest)
     return rounded + CHANNEL_DIVISOR if rounded < 0.9 * channels else rounded
 
 
 @register_block
 @dataclass(frozen=True)
 class MobileNetStem:
-    """3x3 convolution, then a depthwise separable block with identity; MobileNetV3's first two layers."""
+    """3x3 convolution and a depthwise separable block with identity: MobileNetV3's first layers."""
 
     kind: ClassVar[str] = "mobilenet_stem"
     in_channels: int
@@ -56,7 +58,9 @@ class MobileNetStem:
         chain = _Chain(shape, dtype)
         chain.conv("conv", self.out_channels, kernel=3, stride=self.stride, function="hard_swish")
         identity = chain.last
-        chain.conv("depthwise", self.out_channels, kernel=3, groups=self.out_channels, function="relu")
+        chain.conv(
+            "depthwise", self.out_channels, kernel=3, groups=self.out_channels, function="relu"
+        )
         chain.conv("project", self.out_channels, kernel=1)
         chain.append(ops.add("identity", chain.shape, dtype=dtype, inputs=(chain.last, identity)))
         return chain.ops
@@ -65,7 +69,10 @@ class MobileNetStem:
 @register_block
 @dataclass(frozen=True)
 class InvertedResidual:
-    """Expand 1x1, depthwise, squeeze-excite where `squeeze_channels` > 0, project 1x1; identity where shapes allow."""
+    """Expand 1x1, depthwise, squeeze-excite if `squeeze_channels` > 0, project 1x1.
+
+    The input is added where shapes allow.
+    """
 
     kind: ClassVar[str] = "inverted_residual"
     in_channels: int
@@ -141,11 +148,20 @@ class _Chain:
 
     def _activate(self, name: str, function: str) -> None:
         self.append(
-            ops.activation(name, self.shape, function=function, dtype=self.dtype, inputs=(self.last,))
+            ops.activation(
+                name, self.shape, function=function, dtype=self.dtype, inputs=(self.last,)
+            )
         )
 
     def conv(
-        self, name: str, channels: int, *, kernel: int, stride: int = 1, groups: int = 1, function: str = ""
+        self,
+        name: str,
+        channels: int,
+        *,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        function: str = "",
     ) -> None:
         """Convolution without bias, batch norm, and an activation if one is named."""
         self.append(
@@ -191,7 +207,7 @@ class _Chain:
 
 @dataclass(frozen=True)
 class MobileNetStage:
-    """One stage: its output width before the multiplier, the stride of its first block, and its blocks' kind."""
+    """One stage: output width before the multiplier, stride of its first block, kind of block."""
 
     __pydantic_config__: ClassVar[Any] = STRICT
     width: int
@@ -255,7 +271,7 @@ class MobileNetSpace(ChainSpace):
     classes: int
 
     def __post_init__(self) -> None:
-        """Raises ValueError where the data's images do not fit the space, or two options name one network."""
+        """Raises ValueError where the images do not fit, or two options name one network."""
         height, width, _ = self.image_shape
         if height != width:
             raise ValueError(f"space mobilenet: images must be square, got {height}x{width}")
@@ -272,15 +288,15 @@ class MobileNetSpace(ChainSpace):
         ]
         if len(set(scaled)) != len(scaled):
             raise ValueError(
-                f"space.width_multipliers: {self.options.width_multipliers} round to the same channels "
-                f"{scaled[0]}, multiples of {CHANNEL_DIVISOR}; expected different networks"
+                f"space.width_multipliers: {self.options.width_multipliers} round to the same "
+                f"channels {scaled[0]}, multiples of {CHANNEL_DIVISOR}; expected different networks"
             )
         for width in {width for channels in scaled for width in channels}:
             expanded = [round_channels(width * ratio) for ratio in self.options.expand_ratios]
             if len(set(expanded)) != len(expanded):
                 raise ValueError(
-                    f"space.expand_ratios: {self.options.expand_ratios} of {width} channels round to "
-                    f"{expanded}, multiples of {CHANNEL_DIVISOR}; expected different widths"
+                    f"space.expand_ratios: {self.options.expand_ratios} of {width} channels round "
+                    f"to {expanded}, multiples of {CHANNEL_DIVISOR}; expected different widths"
                 )
 
     @property
@@ -290,7 +306,7 @@ class MobileNetSpace(ChainSpace):
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Resolution, width, then for each stage its depth and each block's kernel and expand ratio."""
+        """Resolution, width, then each stage's depth and its blocks' kernels and expand ratios."""
         options = self.options
         found = [
             Decision("resolution", tuple(self.resolutions)),
@@ -299,8 +315,9 @@ class MobileNetSpace(ChainSpace):
         for stage in range(1, len(options.stages) + 1):
             found.append(Decision(f"stage{stage}.depth", tuple(options.depths)))
             for block in range(1, max(options.depths) + 1):
-                found.append(Decision(f"stage{stage}.block{block}.kernel", tuple(options.kernel_sizes)))
-                found.append(Decision(f"stage{stage}.block{block}.expand", tuple(options.expand_ratios)))
+                name = f"stage{stage}.block{block}"
+                found.append(Decision(f"{name}.kernel", tuple(options.kernel_sizes)))
+                found.append(Decision(f"{name}.expand", tuple(options.expand_ratios)))
         return tuple(found)
 
     @cached_property
@@ -313,7 +330,9 @@ class MobileNetSpace(ChainSpace):
         slots = [BlockSlot("stem", (0, 1), stem)]
         for stage, block, column in self._positions():
             rows = tuple(
-                self._placed_block(stage, block, size, width, kernel, expand) if block < depth else None
+                self._placed_block(stage, block, size, width, kernel, expand)
+                if block < depth
+                else None
                 for (size, width), depth, kernel, expand in itertools.product(
                     images, options.depths, options.kernel_sizes, options.expand_ratios
                 )
@@ -340,7 +359,7 @@ class MobileNetSpace(ChainSpace):
         return 2 + stage * (1 + 2 * max(self.options.depths))
 
     def _positions(self) -> Iterator[tuple[int, int, int]]:
-        """Each block's stage, place in the stage, and its kernel's genotype column (expand's is the next)."""
+        """Each block's stage, place in it, and its kernel's genotype column (expand's is next)."""
         for stage, block in itertools.product(
             range(len(self.options.stages)), range(max(self.options.depths))
         ):
@@ -356,7 +375,8 @@ class MobileNetSpace(ChainSpace):
     def _placed_stem(self, size: int, width: float) -> PlacedBlock:
         channels = self.image_shape[2]
         out_channels = round_channels(self.options.stem_width * width)
-        return MobileNetStem(channels, out_channels, self.options.stem_stride), (size, size, channels)
+        stem = MobileNetStem(channels, out_channels, self.options.stem_stride)
+        return stem, (size, size, channels)
 
     def _placed_block(
         self, stage: int, block: int, size: int, width: float, kernel: int, expand: float

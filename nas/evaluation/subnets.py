@@ -1,4 +1,4 @@
-"""Accuracy of subnets: recalibrate the BatchNorm statistics on training images, then classify a split."""
+"""Accuracy of subnets: recalibrates BatchNorm on training images, then classifies a split."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
-from search_spaces.base import Architecture, SearchSpace
 
 from nas.data import Dataset, Split, prepare
 from nas.execution.base import Task
 from nas.supernet.elastic import Weights
 from nas.supernet.engine import BlockChain
+from search_spaces.base import Architecture, SearchSpace
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class SubnetEvaluation:
         space: What the genotypes are of.
         weights: The supernet's.
         dataset: Calibrates on `train`.
-        calibration_images: Training images for the statistics; the same ones every time. At least one batch is used,
-            and only whole batches.
+        calibration_images: Training images for the statistics; the same ones every time. At least
+            one batch is used, and only whole batches.
         batch_size: Images at a time.
         seed: Decides which training images.
         chain: Compiled blocks to share with earlier evaluations.
@@ -57,7 +57,9 @@ class SubnetEvaluation:
         self._chain = chain or BlockChain()
         rng = np.random.default_rng([seed, 2])
         wanted = max(calibration_images // batch_size, 1) * batch_size
-        rows = np.sort(rng.choice(len(dataset.train), min(wanted, len(dataset.train)), replace=False))
+        rows = np.sort(
+            rng.choice(len(dataset.train), min(wanted, len(dataset.train)), replace=False)
+        )
         self._calibration = Split(dataset.train.images[rows], dataset.train.labels[rows])
 
     def statistics(self, architecture: Architecture) -> dict[str, Any]:
@@ -84,7 +86,9 @@ class SubnetEvaluation:
     def _batches(
         self, split: Split, architecture: Architecture, *, whole: bool
     ) -> Iterator[tuple[Array, Int[np.ndarray, " n"], Bool[np.ndarray, " n"]]]:
-        """Prepared batches; with `whole`, the last is filled up with repeats that `valid` marks, so that all shapes
+        """Prepared batches, their labels, and which rows count.
+
+        With `whole` the last batch is filled up with repeats that do not count, so that all shapes
         are equal.
         """
         for start in range(0, len(split), self._batch_size):

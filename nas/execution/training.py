@@ -1,4 +1,4 @@
-"""Trains the supernet on Ray workers: data-parallel, restarted from the last checkpoint when one dies."""
+"""Trains the supernet on Ray workers, data-parallel; restarts from the checkpoint when one dies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import ray
+import ray.train
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.v2.jax import JaxConfig, JaxTrainer
 from ray.util.queue import Empty, Queue

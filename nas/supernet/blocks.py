@@ -1,4 +1,4 @@
-"""The blocks of the spaces as Flax NNX modules, one for each block kind of `search_spaces`, and the standalone network."""
+"""The blocks of the spaces as Flax NNX modules, one a block kind, and the standalone network."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 from flax import nnx
 from jaxtyping import Array, Float
-from search_spaces.base import Architecture, Block
-from search_spaces.mobilenet import InvertedResidual, MobileNetHead, MobileNetStem
 
 from nas.supernet.depthwise import Implementation
 from nas.supernet.layers import ConvNorm, Linear, Mode, SqueezeExcite, activate
+from search_spaces.base import Architecture, Block
+from search_spaces.mobilenet import InvertedResidual, MobileNetHead, MobileNetStem
 
 
 class MobileNetStemModule(nnx.Module):
@@ -30,9 +30,7 @@ class MobileNetStemModule(nnx.Module):
         self.depthwise = ConvNorm(
             width, width, kernel=3, depthwise=True, function="relu", rngs=rngs, **options
         )
-        self.project = ConvNorm(
-            width, width, kernel=1, starts_at_zero=True, rngs=rngs, **options
-        )
+        self.project = ConvNorm(width, width, kernel=1, starts_at_zero=True, rngs=rngs, **options)
 
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n ho wo co"]:
         """Image to features."""

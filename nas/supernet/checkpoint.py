@@ -1,4 +1,4 @@
-"""Checkpoints of training, written by Orbax: atomic, readable without executing anything, safe to kill at any time."""
+"""Checkpoints of training, written by Orbax: atomic, so that a kill leaves the last one whole."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Checkpoints:
         self._manager.wait_until_finished()
 
     def restore(self, like: dict[str, Any]) -> dict[str, Any]:
-        """The newest state, with the structure and placement of `like`; `like` itself where there is none.
+        """The newest state, placed like `like`; `like` itself where there is none.
 
         Raises:
             ValueError: If the newest checkpoint cannot be read as such a state.
@@ -51,11 +51,11 @@ class Checkpoints:
             return like
         try:
             abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
-            return self._manager.restore(step, args=ocp.args.StandardRestore(abstract))
+            return dict(self._manager.restore(step, args=ocp.args.StandardRestore(abstract)))
         except Exception as error:
             raise ValueError(
-                f"{self._directory / str(step)}: not a checkpoint of this config's supernet ({error}); "
-                f"use another output directory, or remove this one"
+                f"{self._directory / str(step)}: not a checkpoint of this config's supernet "
+                f"({error}); use another output directory, or remove this one"
             ) from error
 
     def close(self) -> None:
@@ -73,7 +73,9 @@ def load_weights(directory: Path) -> Weights:
     try:
         step = manager.latest_step()
         if step is None:
-            raise ValueError(f"{directory}: expected a checkpoint, found none; run the train stage first")
+            raise ValueError(
+                f"{directory}: expected a checkpoint, found none; run the train stage first"
+            )
         state = manager.restore(step, args=ocp.args.StandardRestore())
     finally:
         manager.close()

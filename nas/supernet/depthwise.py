@@ -1,9 +1,10 @@
 """Depthwise convolution that is fast on the backend at hand.
 
-XLA's CPU backend runs grouped convolutions one to two orders of magnitude below what the processor can do. There, the
-convolution is a sum of shifted products (one fused pass over the output), with gradients written the same way; on
-maps of a few pixels it is a batched matrix product with each channel's Toeplitz matrix. GPU and TPU have native
-kernels, and exported graphs need the native operator too.
+XLA's CPU backend runs grouped convolutions one to two orders of magnitude below what the processor
+can do. There, the convolution is a sum of shifted products (one fused pass over the output), with
+gradients written the same way; on maps of a few pixels it is a batched matrix product with each
+channel's Toeplitz matrix. GPU and TPU have native kernels, and exported graphs need the native
+operator too.
 
 Padding is symmetric, `kernel // 2` on each side, as in PyTorch.
 """
@@ -22,7 +23,7 @@ from jaxtyping import Array, Float
 Implementation: TypeAlias = Literal["native", "shifted"]
 
 TOEPLITZ_PIXELS = 16
-"""Largest map, in pixels, that runs as a matrix product (measured; see experiments/benchmarks/depthwise.py)."""
+"""Largest map, in pixels, that is a matrix product; from `experiments/benchmarks/depthwise.py`."""
 
 
 def default_implementation() -> Implementation:
@@ -79,8 +80,10 @@ def _shifted(x: Array, kernel: Array, stride: int) -> Array:
     y = jnp.zeros((), x.dtype)
     for i in range(size):
         for j in range(size):
-            last = (n, i + (out_height - 1) * stride + 1, j + (out_width - 1) * stride + 1, channels)
-            shifted = lax.slice(padded, (0, i, j, 0), last, (1, stride, stride, 1))
+            bottom, right = i + (out_height - 1) * stride + 1, j + (out_width - 1) * stride + 1
+            shifted = lax.slice(
+                padded, (0, i, j, 0), (n, bottom, right, channels), (1, stride, stride, 1)
+            )
             y = y + shifted * kernel[i, j]
     return y
 
@@ -89,9 +92,12 @@ def _shifted_forward(x: Array, kernel: Array, stride: int) -> tuple[Array, tuple
     return _shifted(x, kernel, stride), (x, kernel)
 
 
-def _shifted_backward(stride: int, residuals: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
+def _shifted_backward(
+    stride: int, residuals: tuple[Array, Array], dy: Array
+) -> tuple[Array, Array]:
     x, kernel = residuals
-    return _input_gradient(dy, kernel, stride, x.shape), _kernel_gradient(x, dy, kernel.shape[0], stride)
+    dx = _input_gradient(dy, kernel, stride, x.shape)
+    return dx, _kernel_gradient(x, dy, kernel.shape[0], stride)
 
 
 _shifted.defvjp(_shifted_forward, _shifted_backward)
@@ -100,7 +106,8 @@ _shifted.defvjp(_shifted_forward, _shifted_backward)
 def _input_gradient(dy: Array, kernel: Array, stride: int, shape: tuple[int, ...]) -> Array:
     """Gradient by output phase, so that no product with the zeros of a dilated `dy` is computed.
 
-    `dx[stride * u + a] = sum over the taps i with (a + pad - i) % stride == 0 of dy[u + (a + pad - i) / stride] * k[i]`.
+    `dx[stride * u + a]` is the sum of `dy[u + (a + pad - i) / stride] * k[i]` over the taps `i` for
+    which `(a + pad - i) % stride == 0`.
     """
     size, pad = kernel.shape[0], kernel.shape[0] // 2
     n, height, width, channels = shape
@@ -124,7 +131,7 @@ def _input_gradient(dy: Array, kernel: Array, stride: int, shape: tuple[int, ...
 
 
 def _kernel_gradient(x: Array, dy: Array, size: int, stride: int) -> Array:
-    """One pass over the rows of `dy`; each adds its products to `size` accumulators `[size, width, channels]`."""
+    """One pass over the rows of `dy`, each added to `size` sums `[size, width, channels]`."""
     pad = size // 2
     n, out_height, out_width, channels = dy.shape
     padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
@@ -135,12 +142,12 @@ def _kernel_gradient(x: Array, dy: Array, size: int, stride: int) -> Array:
             padded, (image, row * stride, 0, 0), (1, size, padded.shape[2], channels)
         )[0]
         gradient = lax.dynamic_slice(dy, (image, row, 0, 0), (1, 1, out_width, channels))[0]
-        return tuple(
-            total
-            + lax.slice(window, (0, j, 0), (size, j + (out_width - 1) * stride + 1, channels), (1, stride, 1))
-            * gradient
-            for j, total in enumerate(sums)
-        )
+
+        def taken(j: int) -> Array:
+            stop = (size, j + (out_width - 1) * stride + 1, channels)
+            return lax.slice(window, (0, j, 0), stop, (1, stride, 1))
+
+        return tuple(total + taken(j) * gradient for j, total in enumerate(sums))
 
     zeros = jnp.zeros((size, out_width, channels), dy.dtype)
     sums = lax.fori_loop(0, n * out_height, add_row, (zeros,) * size)

@@ -1,10 +1,12 @@
 """Shared weights, and how a subnet's weights are cut from them.
 
-For every slot of the space the supernet holds the largest block's parameters. A smaller block takes the first
-channels of each, and for a smaller kernel the centre of the larger one, multiplied by a learned matrix that all
-channels share (Cai et al., "Once-for-All", ICLR 2020, section 3.3, kernel transformation matrices).
+For every slot of the space the supernet holds the largest block's parameters. A smaller block takes
+the first channels of each, and for a smaller kernel the centre of the larger one, multiplied by a
+learned matrix that all channels share (Cai et al., "Once-for-All", ICLR 2020, section 3.3, kernel
+transformation matrices).
 
-Weights are nested pure dicts of arrays, `{slot: {"block": ..., "kernel_transforms": {"5to3": [9, 9], ...}}}`.
+Weights are nested pure dicts of arrays,
+`{slot: {"block": ..., "kernel_transforms": {"5to3": [9, 9], ...}}}`.
 """
 
 from __future__ import annotations
@@ -15,11 +17,11 @@ from typing import Any, TypeAlias
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
-from search_spaces.base import Architecture, Block, BlockSlot, SearchSpace
 
 from nas.supernet.blocks import build_block
 from nas.supernet.depthwise import Implementation
 from nas.supernet.layers import Mode
+from search_spaces.base import Architecture, Block, BlockSlot, SearchSpace
 
 Weights: TypeAlias = dict[str, Any]
 
@@ -79,7 +81,7 @@ def cut_block(shared: Weights, block: Block) -> Weights:
 
 
 def cut_network(weights: Weights, architecture: Architecture) -> Weights:
-    """Parameters of `architecture`'s own network (`Network`, mode `batch` or `stored`) from the shared weights."""
+    """Parameters of the architecture's own `Network` (mode `batch` or `stored`)."""
     cut = {
         slot: cut_block(weights[slot], block)
         for slot, block in zip(architecture.slots, architecture.blocks, strict=True)

@@ -1,9 +1,10 @@
 """Runs subnets as chains of blocks that are compiled once each.
 
-JAX compiles for static shapes, so a function for every sampled subnet would recompile at every step. Instead each
-block configuration is compiled on its own, with the slicing of the shared weights inside, and Python chains them:
-forward keeps what each block's pullback needs, backward walks the chain in reverse and adds to the gradients. After
-the blocks of a space have been seen, a new subnet compiles nothing, and it computes only what it has.
+JAX compiles for static shapes, so a function for every sampled subnet would recompile at every
+step. Instead each block configuration is compiled on its own, with the slicing of the shared
+weights inside, and Python chains them: forward keeps what each block's pullback needs, backward
+walks the chain in reverse and adds to the gradients. After the blocks of a space have been seen, a
+new subnet compiles nothing, and it computes only what it has.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
-from search_spaces.base import Architecture, Block, SearchSpace
 
 from nas.supernet.elastic import Weights, block_definition, cut_block
 from nas.supernet.layers import Mode
+from search_spaces.base import Architecture, Block, SearchSpace
 
 BATCH_AXIS = "batch"
 
@@ -31,7 +32,8 @@ class BlockFunctions:
 
     Attributes:
         forward: `(shared, x) -> (y, pullback)`; the pullback is a pytree of what backward needs.
-        backward: `(pullback, dy, gradients) -> (gradients, dx)`; the given gradients' buffers are re-used.
+        backward: `(pullback, dy, gradients) -> (gradients, dx)`; the given gradients' buffers are
+            re-used.
         calibrate: `(shared, x) -> (y, statistics)`, normalised with the batch's statistics.
         infer: `(shared, statistics, x) -> y`, normalised with the given statistics.
     """
@@ -55,7 +57,8 @@ class BlockChain:
     """Executes subnets block by block; holds the compiled blocks.
 
     Args:
-        mesh: Devices to spread the batch over, with one axis named `batch`; None computes where the arguments are.
+        mesh: Devices to spread the batch over, with one axis named `batch`; None computes where the
+            arguments are.
     """
 
     def __init__(self, mesh: Mesh | None = None) -> None:
@@ -80,8 +83,10 @@ class BlockChain:
             pullbacks.append(pullback)
         return x, Tape(architecture.slots, architecture.blocks, pullbacks)
 
-    def backward(self, tape: Tape, d_logits: Float[Array, "n classes"], gradients: Weights) -> Weights:
-        """Adds a subnet's gradients to `gradients`, whose buffers are consumed; the tape is spent."""
+    def backward(
+        self, tape: Tape, d_logits: Float[Array, "n classes"], gradients: Weights
+    ) -> Weights:
+        """Adds a subnet's gradients to `gradients`, consuming their buffers and the tape."""
         gradients = dict(gradients)
         dy = d_logits
         for position in reversed(range(len(tape.blocks))):
@@ -96,7 +101,7 @@ class BlockChain:
         architecture: Architecture,
         batches: Iterable[Float[Array, "n h w c"]],
     ) -> dict[str, Any]:
-        """Batch norm statistics of a subnet: the mean over the batches of each batch's own statistics.
+        """Batch norm statistics of a subnet: the mean over the batches of each one's own.
 
         Yu and Huang, "Universally Slimmable Networks", ICCV 2019, section 3.3 (post-statistics).
 
@@ -199,21 +204,37 @@ def distillation_loss(
 def smooth_targets(
     labels: Int[Array, " n"], like: Float[Array, "n classes"], smoothing: float
 ) -> Float[Array, "n classes"]:
-    """One-hot labels with `smoothing` spread over all classes (Szegedy et al., CVPR 2016, section 7)."""
+    """One-hot labels, `smoothing` spread over all classes; Szegedy et al., CVPR 2016, section 7."""
     classes = like.shape[-1]
     return jax.nn.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
 
 
-def warm_up(
-    chain: BlockChain,
-    space: SearchSpace,
-    visit: Callable[[Block, tuple[int, int, int], str, bool], None],
-) -> None:
-    """Calls `visit(block, input shape, slot, first)` once for every block that has to be compiled."""
-    seen: set[tuple[Any, ...]] = set()
+def warm_up(chain: BlockChain, space: SearchSpace, weights: Weights, *, batch_size: int) -> int:
+    """Compiles everything that a subnet of the space runs for one batch size, ahead of its use.
+
+    Args:
+        chain: Keeps what is compiled.
+        space: Every block that its slots can hold is run once, on zeros.
+        weights: The space's shared weights.
+        batch_size: Images at a time.
+
+    Returns:
+        How many configurations there were: blocks of different fields, input shapes or largest
+        blocks to cut their weights from.
+    """
+    seen: set[Any] = set()
     for slot in space.slots:
-        for placed in slot.rows:
-            if placed is None or (placed, slot.name) in seen:
+        shared, first = weights[slot.name], slot is space.slots[0]
+        leaves = jax.tree.leaves(shared)
+        for block, shape in {placed for placed in slot.rows if placed is not None}:
+            key = (block, shape, first, tuple(leaf.shape for leaf in leaves))
+            if key in seen:
                 continue
-            seen.add((placed, slot.name))
-            visit(placed[0], placed[1], slot.name, slot is space.slots[0])
+            seen.add(key)
+            functions = chain.functions(block, first=first)
+            x = jnp.zeros((batch_size, *shape), leaves[0].dtype)
+            y, pullback = functions.forward(shared, x)
+            functions.backward(pullback, y, jax.tree.map(jnp.zeros_like, shared))
+            _, statistics = functions.calibrate(shared, x)
+            functions.infer(shared, statistics, x)
+    return len(seen)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import jax
 from jax.sharding import Mesh
-from search_spaces.base import SearchSpace
 
 from nas.data import Dataset, Split
 from nas.evaluation.subnets import SubnetEvaluation
@@ -16,6 +15,7 @@ from nas.supernet.checkpoint import Checkpoints
 from nas.supernet.elastic import Weights
 from nas.supernet.engine import BATCH_AXIS, BlockChain
 from nas.supernet.training import Progress, Recipe, SupernetTrainer, train_supernet
+from search_spaces.base import SearchSpace
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TrainingJob:
     calibration_images: int
 
     def run(self, report: Callable[[Progress], None]) -> None:
-        """Trains to the end, over all of this JAX world's devices; continues from the last checkpoint.
+        """Trains from the last checkpoint to the end, over all of this JAX world's devices.
 
         Raises:
             FloatingPointError: If the loss is not finite.

@@ -2,7 +2,8 @@
 
 A `ConvNorm` runs in one of three modes, fixed when it is built:
 
-- `batch`: normalised with the batch's own statistics, which it also stores (training, and recalibration);
+- `batch`: normalised with the batch's own statistics, which it also stores (training, and
+  recalibration);
 - `stored`: normalised with the stored statistics (evaluation);
 - `folded`: scale, shift and statistics are folded into the kernel and a bias (what is shipped).
 """
@@ -53,8 +54,8 @@ def batch_norm(
 ) -> tuple[Float[Array, "n h w c"], Float[Array, " c"], Float[Array, " c"]]:
     """Normalises with the batch's statistics and applies the activation.
 
-    The backward pass keeps only `x` and recomputes the rest, which saves two activations' memory a layer. No gradient
-    flows through the returned statistics.
+    The backward pass keeps only `x` and recomputes the rest, which saves two activations' memory a
+    layer. No gradient flows through the returned statistics.
 
     Returns:
         The output, and the mean and (biased) variance over batch, height and width.
@@ -77,7 +78,9 @@ def _batch_norm_forward(x: Array, scale: Array, shift: Array, function: str) -> 
     return (y, mean, variance), (x, scale, shift, mean, inverse)
 
 
-def _batch_norm_backward(function: str, residuals: Any, cotangents: Any) -> tuple[Array, Array, Array]:
+def _batch_norm_backward(
+    function: str, residuals: Any, cotangents: Any
+) -> tuple[Array, Array, Array]:
     """Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3."""
     x, scale, shift, mean, inverse = residuals
     dy = cotangents[0]
@@ -98,9 +101,10 @@ batch_norm.defvjp(_batch_norm_forward, _batch_norm_backward)
 class ConvNorm(nnx.Module):
     """Convolution without bias, batch norm, activation.
 
-    `groups` is 1 or the number of channels (depthwise). Kernels are `[k, k, in / groups, out]`, He-initialised over
-    the fan-out, as in Once-for-All's code. A norm whose scale starts at zero makes the residual block that it ends
-    start as the identity (Yu et al., "BigNAS", ECCV 2020, section 3, on training big and small networks together).
+    `groups` is 1 or the number of channels (depthwise). Kernels are `[k, k, in / groups, out]`,
+    He-initialised over the fan-out, as in Once-for-All's code. A norm whose scale starts at zero
+    makes the residual block that it ends start as the identity (Yu et al., "BigNAS", ECCV 2020,
+    section 3, on training big and small networks together).
     """
 
     def __init__(
@@ -121,14 +125,16 @@ class ConvNorm(nnx.Module):
         self.depthwise = depthwise
         self.function = function
         self.mode = mode
-        self.implementation = implementation or default_implementation()
+        self.implementation: Implementation = implementation or default_implementation()
         fan_out = kernel * kernel * (1 if depthwise else out_channels)
         shape = (kernel, kernel, 1 if depthwise else in_channels, out_channels)
         self.kernel = nnx.Param(jax.random.normal(rngs.params(), shape) * np.sqrt(2 / fan_out))
         if mode == "folded":
             self.bias = nnx.Param(jnp.zeros(out_channels))
             return
-        self.scale = nnx.Param(jnp.zeros(out_channels) if starts_at_zero else jnp.ones(out_channels))
+        self.scale = nnx.Param(
+            jnp.zeros(out_channels) if starts_at_zero else jnp.ones(out_channels)
+        )
         self.shift = nnx.Param(jnp.zeros(out_channels))
         self.mean = nnx.BatchStat(jnp.zeros(out_channels))
         self.variance = nnx.BatchStat(jnp.ones(out_channels))
@@ -139,7 +145,8 @@ class ConvNorm(nnx.Module):
         if self.mode == "folded":
             return activate(y + self.bias[...], self.function)
         if self.mode == "batch":
-            y, mean, variance = batch_norm(y, self.scale[...], self.shift[...], self.function)
+            normalised: Any = batch_norm(y, self.scale[...], self.shift[...], self.function)
+            y, mean, variance = normalised
             self.mean[...] = lax.stop_gradient(mean)
             self.variance[...] = lax.stop_gradient(variance)
             return y
@@ -151,7 +158,8 @@ class ConvNorm(nnx.Module):
             return depthwise_conv(x, kernel, stride=self.stride, implementation=self.implementation)
         size = kernel.shape[0]
         if size == 1 and self.stride == 1 and self.implementation == "shifted":
-            return (x.reshape(-1, x.shape[-1]) @ kernel[0, 0]).reshape(*x.shape[:-1], kernel.shape[-1])
+            y = x.reshape(-1, x.shape[-1]) @ kernel[0, 0]
+            return y.reshape(*x.shape[:-1], kernel.shape[-1])
         return lax.conv_general_dilated(
             x,
             kernel,
@@ -181,7 +189,7 @@ def fold(params: dict[str, Any], statistics: dict[str, Any]) -> dict[str, Any]:
 
 
 class SqueezeExcite(nnx.Module):
-    """Scales channels by a gate computed from their means; Hu et al., CVPR 2018, in MobileNetV3's form."""
+    """Scales channels by a gate of their means; Hu et al., CVPR 2018, in MobileNetV3's form."""
 
     def __init__(self, channels: int, squeezed: int, *, rngs: nnx.Rngs) -> None:
         self.reduce = Linear(channels, squeezed, bias=True, rngs=rngs)
@@ -195,12 +203,14 @@ class SqueezeExcite(nnx.Module):
 
 
 class Linear(nnx.Module):
-    """Matrix product, with bias if asked; uniform initialisation over the fan-in (PyTorch's default)."""
+    """Matrix product, with bias if asked; uniform initialisation over the fan-in, as PyTorch's."""
 
     def __init__(self, in_features: int, out_features: int, *, bias: bool, rngs: nnx.Rngs) -> None:
         bound = 1 / np.sqrt(in_features)
         shape = (in_features, out_features)
-        self.kernel = nnx.Param(jax.random.uniform(rngs.params(), shape, minval=-bound, maxval=bound))
+        self.kernel = nnx.Param(
+            jax.random.uniform(rngs.params(), shape, minval=-bound, maxval=bound)
+        )
         self.has_bias = bias
         if bias:
             self.bias = nnx.Param(jnp.zeros(out_features))

@@ -1,4 +1,4 @@
-"""An architecture as a network of its own: its parameters, how it runs, and how it is trained without the supernet."""
+"""An architecture as a network of its own: its parameters, how it runs, how it is trained alone."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import numpy as np
 import optax
 from flax import nnx
 from jaxtyping import Array, Float
-from search_spaces.base import Architecture
 
 from nas.data import Dataset, Split, augment, epoch_order, prepare
 from nas.supernet.blocks import Network
@@ -21,6 +20,7 @@ from nas.supernet.elastic import Weights, cut_network
 from nas.supernet.engine import distillation_loss, smooth_targets
 from nas.supernet.layers import Mode, fold
 from nas.supernet.training import Recipe, build_optimizer
+from search_spaces.base import Architecture
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,13 @@ class StandaloneNetwork:
     def function(
         self, *, implementation: Implementation | None = None, dtype: str = "float32"
     ) -> Callable[[Array], Array]:
-        """The network as it is shipped: normalised float32 images to float32 logits, norms folded, weights inside.
+        """The network as it is shipped, norms folded and weights inside.
+
+        It takes normalised float32 images to float32 logits.
 
         Args:
-            implementation: How depthwise convolutions run; None is what suits this process's backend.
+            implementation: How depthwise convolutions run; None is what suits this process's
+                backend.
             dtype: What is computed in.
         """
         definition = _definition(self.architecture, "folded", implementation)[0]
@@ -131,7 +134,9 @@ def train_alone(
             losses.append(loss)
         average = float(jnp.mean(jnp.stack(losses)))
         if not np.isfinite(average):
-            raise FloatingPointError(f"training diverged in epoch {epoch + 1}: the loss is {average}")
+            raise FloatingPointError(
+                f"training diverged in epoch {epoch + 1}: the loss is {average}"
+            )
         report(epoch + 1, recipe.epochs, average)
     rows = np.sort(
         np.random.default_rng([seed, 2]).choice(

@@ -1,11 +1,12 @@
 """Trains the shared weights: sandwich rule with in-place distillation.
 
-Every step runs the largest subnet on the labels, and the smallest and some random ones on the largest one's
-predictions (Yu and Huang, "Universally Slimmable Networks", ICCV 2019, sections 3.2 and 3.4; soft labels only for the
-smaller ones as in Yu et al., "BigNAS", ECCV 2020, section 3). Gradients are averaged over the subnets.
+Every step runs the largest subnet on the labels, and the smallest and some random ones on the
+largest one's predictions (Yu and Huang, "Universally Slimmable Networks", ICCV 2019, sections 3.2
+and 3.4; soft labels only for the smaller ones as in Yu et al., "BigNAS", ECCV 2020, section 3).
+Gradients are averaged over the subnets.
 
-The order of images, the augmentation and the subnets of a step are functions of the seed and the step, so that
-training continues from a checkpoint as if it had not stopped.
+The order of images, the augmentation and the subnets of a step are functions of the seed and the
+step, so that training continues from a checkpoint as if it had not stopped.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,12 +23,12 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
-from search_spaces.base import Architecture, SearchSpace
 
 from nas.data import Dataset, Split, augment, epoch_order, prepare
 from nas.supernet.checkpoint import Checkpoints
 from nas.supernet.elastic import Weights, initial_weights
 from nas.supernet.engine import BATCH_AXIS, BlockChain, distillation_loss, smooth_targets
+from search_spaces.base import Architecture, SearchSpace
 
 REPORT_EVERY_S = 1.0
 
@@ -59,7 +59,8 @@ class Progress:
         step: Steps done, of `steps` in all.
         epoch: Epochs done, with fraction.
         loss: Mean cross-entropy of the largest subnet on the labels since the last report.
-        images_per_s: Training images a second since the last report, each counted once for all subnets.
+        images_per_s: Training images a second since the last report, each counted once for all
+            subnets.
         validation: After an epoch, what `validate` returned; empty otherwise.
     """
 
@@ -95,9 +96,16 @@ class SupernetTrainer:
     """
 
     def __init__(
-        self, space: SearchSpace, dataset: Dataset, recipe: Recipe, *, seed: int, mesh: Mesh | None = None
+        self,
+        space: SearchSpace,
+        dataset: Dataset,
+        recipe: Recipe,
+        *,
+        seed: int,
+        mesh: Mesh | None = None,
     ) -> None:
-        self.space, self.dataset, self.recipe, self.seed, self.mesh = space, dataset, recipe, seed, mesh
+        self.space, self.dataset, self.recipe = space, dataset, recipe
+        self.seed, self.mesh = seed, mesh
         self.chain = BlockChain(mesh)
         self.steps_per_epoch = len(dataset.train) // recipe.batch_size
         if self.steps_per_epoch == 0:
@@ -108,7 +116,9 @@ class SupernetTrainer:
         self.steps = recipe.epochs * self.steps_per_epoch
         self.largest = space.decode(space.largest)
         self.smallest = space.decode(space.smallest)
-        self.optimizer = build_optimizer(recipe, steps=self.steps, steps_per_epoch=self.steps_per_epoch)
+        self.optimizer = build_optimizer(
+            recipe, steps=self.steps, steps_per_epoch=self.steps_per_epoch
+        )
         self._update = jax.jit(self._apply_gradients, donate_argnums=(0, 1))
 
     def initial_state(self) -> dict[str, Any]:
@@ -165,7 +175,7 @@ class SupernetTrainer:
         return images, labels
 
     def _share(self, split: Split, rows: np.ndarray) -> tuple[Array, Array]:
-        """The batch as device arrays; of a batch over several processes, each loads its own rows."""
+        """The batch on the devices; of a batch over several processes, each loads its own rows."""
         if self.mesh is None:
             return jnp.asarray(split.images[rows]), jnp.asarray(split.labels[rows])
         count, index = jax.process_count(), jax.process_index()
@@ -198,7 +208,10 @@ class SupernetTrainer:
 def build_optimizer(
     recipe: Recipe, *, steps: int, steps_per_epoch: int
 ) -> optax.GradientTransformation:
-    """SGD with Nesterov momentum, linear warm-up and cosine decay; no weight decay on norms, biases and transforms."""
+    """SGD with Nesterov momentum, linear warm-up and cosine decay.
+
+    Norms, biases and kernel transforms have no weight decay.
+    """
     warmup = min(round(recipe.warmup_epochs * steps_per_epoch), steps - 1)
     schedule = optax.warmup_cosine_decay_schedule(
         0.0 if warmup else recipe.learning_rate, recipe.learning_rate, warmup, steps
@@ -229,7 +242,7 @@ def train_supernet(
     validate: Callable[[Weights], dict[str, float]],
     report: Callable[[Progress], None],
 ) -> None:
-    """Trains from the last checkpoint, or from the start, to the end, and leaves the final weights checkpointed.
+    """Trains from the last checkpoint, or the start, to the end; the final weights are saved.
 
     Args:
         trainer: What to train.
@@ -240,8 +253,8 @@ def train_supernet(
     Raises:
         FloatingPointError: If the loss is not finite.
     """
-    state = checkpoints.restore(trainer.initial_state())
-    for progress, state in _epochs(trainer, state, validate, report):
+    start = checkpoints.restore(trainer.initial_state())
+    for progress, state in _epochs(trainer, start, validate, report):
         epoch = round(progress.epoch)
         if epoch % trainer.recipe.checkpoint_every == 0 or progress.step == trainer.steps:
             checkpoints.save(state)
