@@ -1,0 +1,150 @@
+"""Genotypes nobody has asked for yet, screened by what they are predicted to cost.
+
+Costs are predicted, so a network that breaks the constraints of every target is known before
+anything is evaluated, and is proposed only where nothing better is found in a bounded search.
+"""
+
+import math
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from search_spaces import SearchSpace
+
+CostFunction: TypeAlias = Callable[
+    [Int[np.ndarray, "n d"]], tuple[Float[np.ndarray, "n t"], Float[np.ndarray, "n t"]]
+]
+"""From canonical genotypes to the cost on each target and the violation of its constraints."""
+
+TRIES = 8
+"""Batches of candidates that are made before the best of the rejected are taken."""
+
+ENUMERABLE = 1 << 17
+"""Spaces of at most so many genotypes are searched exhaustively where sampling fails."""
+
+
+class Seen:
+    """Canonical genotypes that were asked for or told."""
+
+    def __init__(self) -> None:
+        self._keys: set[bytes] = set()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, genotypes: Int[np.ndarray, "n d"]) -> None:
+        """Marks genotypes as seen."""
+        self._keys.update(_keys(genotypes))
+
+    def unseen(self, genotypes: Int[np.ndarray, "n d"]) -> Int[np.ndarray, "k d"]:
+        """The genotypes not seen yet, each once, in their order."""
+        fresh: dict[bytes, int] = {}
+        for i, key in enumerate(_keys(genotypes)):
+            if key not in self._keys:
+                fresh.setdefault(key, i)
+        return genotypes[np.fromiter(fresh.values(), dtype=np.int64, count=len(fresh))]
+
+    def genotypes(self, decisions: int) -> Int[np.ndarray, "n d"]:
+        """All of them, in lexicographic order of their bytes."""
+        joined = b"".join(sorted(self._keys))
+        return np.frombuffer(joined, dtype=np.int64).reshape(-1, decisions).copy()
+
+
+def propose_unseen(
+    n: int,
+    make: Callable[[int, int], Int[np.ndarray, "m d"]],
+    *,
+    space: SearchSpace,
+    costs: CostFunction,
+    seen: Seen,
+    rng: np.random.Generator,
+) -> Int[np.ndarray, "k d"]:
+    """Up to `n` canonical genotypes that are not seen and feasible for at least one target.
+
+    Where too few feasible ones turn up, those that violate their nearest target's constraints least
+    fill up; fewer than `n` come back only from an exhausted space.
+
+    Args:
+        n: How many.
+        make: Makes candidates, given how many and the number of the try.
+        space: Makes them canonical.
+        costs: Predicts them.
+        seen: Not proposed again; not changed here.
+        rng: For the order in which an exhausted neighbourhood is left.
+    """
+    decisions = len(space.decisions)
+    chosen = np.empty((0, decisions), dtype=np.int64)
+    spare = np.empty((0, decisions), dtype=np.int64)
+    for number in range(TRIES):
+        batch = seen.unseen(space.canonical(make(2 * n, number)))
+        if len(batch):
+            feasible = (costs(batch)[1] <= 0).any(axis=1)
+            chosen = _distinct(np.concatenate((chosen, batch[feasible])))
+            spare = np.concatenate((spare, batch[~feasible]))
+        if len(chosen) >= n:
+            return chosen[:n]
+    every = seen.unseen(space.canonical(_enumerate(space)))
+    if len(every):
+        every = every[rng.permutation(len(every))]
+        feasible = (costs(every)[1] <= 0).any(axis=1)
+        chosen = _distinct(np.concatenate((chosen, every[feasible])))
+        spare = np.concatenate((spare, every[~feasible]))
+    if len(chosen) < n:
+        spare = _distinct(spare)
+        least = np.argsort(costs(spare)[1].min(axis=1), kind="stable") if len(spare) else []
+        chosen = np.concatenate((chosen, spare[least]))
+    return chosen[:n]
+
+
+def spread_over_cost(
+    n: int, *, space: SearchSpace, costs: CostFunction, rng: np.random.Generator
+) -> Int[np.ndarray, "k d"]:
+    """The smallest network, the largest unless no target allows it, and others between them.
+
+    Candidates lie between the two in every decision, whose options ascend in cost; targets take
+    turns choosing the feasible one nearest to the next of their levels, which are even in log cost
+    from the cheapest to the dearest feasible candidate.
+
+    Returns:
+        Canonical and distinct; fewer than `n` where the space or what is feasible is small.
+    """
+    ends = np.stack((space.smallest, space.largest))
+    position = rng.random((64 * n, 1)) + rng.normal(0, 0.15, (64 * n, len(space.decisions)))
+    between = ends[0] + np.rint(np.clip(position, 0, 1) * (ends[1] - ends[0])).astype(np.int64)
+    pool = _distinct(np.concatenate((ends, space.canonical(between))))
+    cost, violation = costs(pool)
+    log_cost = np.log(np.maximum(cost, np.finfo(float).tiny))
+    feasible = violation <= 0
+    taken = [0] if n else []
+    if n > 1 and len(pool) > 1 and feasible[1].any():
+        taken.append(1)
+    free = np.ones(len(pool), dtype=bool)
+    free[taken] = False
+    for level in np.linspace(0, 1, max(2, -(-n // cost.shape[1]))):
+        for target in np.flatnonzero(feasible.any(axis=0)):
+            usable = free & feasible[:, target]
+            if len(taken) >= n or not usable.any():
+                continue
+            column = log_cost[:, target]
+            wanted = np.quantile(column[feasible[:, target]], [0, 1]) @ [1 - level, level]
+            best = int(np.argmin(np.where(usable, np.abs(column - wanted), np.inf)))
+            taken.append(best)
+            free[best] = False
+    return pool[taken]
+
+
+def _keys(genotypes: Int[np.ndarray, "n d"]) -> list[bytes]:
+    return [row.tobytes() for row in np.ascontiguousarray(genotypes, dtype=np.int64)]
+
+
+def _distinct(genotypes: Int[np.ndarray, "n d"]) -> Int[np.ndarray, "k d"]:
+    return Seen().unseen(genotypes)
+
+
+def _enumerate(space: SearchSpace) -> Int[np.ndarray, "n d"]:
+    shape = [len(decision.options) for decision in space.decisions]
+    if math.prod(shape) > ENUMERABLE:
+        return np.empty((0, len(shape)), dtype=np.int64)
+    return np.indices(shape).reshape(len(shape), -1).T.astype(np.int64)

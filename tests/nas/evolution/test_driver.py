@@ -1,0 +1,190 @@
+"""The search loop: deterministic whatever finishes first, and exact after a kill."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas.evolution.driver import Progress, SearchAlgorithm, SearchResult, run_search
+from nas.evolution.nsga2 import MultiTargetEvolution
+from nas.evolution.random_search import RandomSearch
+from nas.execution.base import Outcome, Task
+from nas.execution.in_process import InProcessExecutor
+from nas.study import Study
+from tests.nas.evolution.killing import finish, kill_and_restart
+from tests.nas.evolution.search_process import as_plain_data, search
+from tests.nas.evolution.spaces import GridSpace, error_of, linear_costs
+from tests.nas.execution.evaluators import Hash
+
+SPACE = GridSpace(4, 3, 4, 5, 4, 3, 4, 4)
+COSTS = linear_costs([[1] * 8, [3] * 4 + [0.2] * 4], [25, 30])
+
+
+class Known:
+    """Accuracy by the tests' error function; a last option of 3 fails."""
+
+    def __init__(self, payload: Mapping[str, Any]) -> None:
+        self.fails = payload.get("fails", False)
+
+    def evaluate(self, task: Task) -> dict[str, float]:
+        if self.fails and task.genotype[-1] == 3:
+            raise ValueError("too bad")
+        return {"accuracy": 1 - float(error_of(np.array([task.genotype]))[0])}
+
+
+class Shuffled(InProcessExecutor):
+    """Finishes tasks in an order of its own."""
+
+    def next(self, timeout_s: int | float | None = None) -> Outcome:
+        self._tasks.rotate(3)
+        return super().next(timeout_s)
+
+
+class Refusing(InProcessExecutor):
+    """Is never given anything to do."""
+
+    def submit(self, task: Task) -> None:
+        raise AssertionError(task)
+
+
+def run(
+    study: Study,
+    *,
+    algorithm: SearchAlgorithm | None = None,
+    evaluations: int = 60,
+    fails: bool = False,
+    **options: Any,
+) -> SearchResult:
+    algorithm = algorithm or MultiTargetEvolution(SPACE, COSTS, population_size=20, seed=1)
+    with InProcessExecutor(Known, {"fails": fails}) as executor:
+        return run_search(
+            algorithm, executor, study, evaluations=evaluations, generation_size=8, **options
+        )
+
+
+def test_the_order_of_completion_changes_nothing(tmp_path: Path) -> None:
+    found: list[dict[str, Any]] = []
+    for number, executor in enumerate([InProcessExecutor(Hash, {}), Shuffled(Hash, {})]):
+        with Study.create(tmp_path / str(number), {}) as study, executor:
+            found.append(as_plain_data(search(study, executor, evaluations=70, seed=1)))
+    assert found[0] == found[1]
+
+
+def test_exactly_as_many_evaluations_are_made_as_asked_for(tmp_path: Path) -> None:
+    with Study.create(tmp_path, {}) as study:
+        result = run(study, evaluations=61)
+        rows = study.evaluations("search")
+    assert result.evaluations == len(rows) == len(result.archive) == 61
+    assert [row.genotype for row in rows] == [tuple(g) for g in result.archive.genotypes]
+    np.testing.assert_array_equal([1 - (row.accuracy or 0) for row in rows], result.archive.error)
+
+
+def test_a_search_repeated_on_its_study_evaluates_nothing(tmp_path: Path) -> None:
+    with Study.create(tmp_path, {}) as study:
+        first = run(study, fails=True)
+        algorithm = MultiTargetEvolution(SPACE, COSTS, population_size=20, seed=1)
+        with Refusing(Known, {}) as executor:
+            again = run_search(algorithm, executor, study, evaluations=60, generation_size=8)
+    assert as_plain_data(again) == as_plain_data(first)
+    assert (first.recorded, again.recorded) == (0, 60)
+
+
+def test_a_longer_search_continues_a_shorter_one(tmp_path: Path) -> None:
+    with Study.create(tmp_path / "a", {}) as study:
+        run(study, evaluations=40)
+        continued = run(study, evaluations=80)
+    with Study.create(tmp_path / "b", {}) as study:
+        whole = run(study, evaluations=80)
+    assert continued.recorded == 40
+    assert as_plain_data(continued) == as_plain_data(whole)
+
+
+def test_failures_count_as_evaluations_and_stay_out_of_the_archive(tmp_path: Path) -> None:
+    with Study.create(tmp_path, {}) as study:
+        result = run(study, fails=True)
+        failed = [row for row in study.evaluations("search") if row.status == "failed"]
+    assert result.evaluations == 60
+    assert result.failures == len(failed) > 0
+    assert len(result.archive) == 60 - len(failed)
+    assert {(row.error, row.attempts) for row in failed} == {("ValueError: too bad", 2)}
+
+
+def test_a_search_in_which_everything_fails_ends(tmp_path: Path) -> None:
+    with Study.create(tmp_path, {}) as study, InProcessExecutor(Broken, None) as executor:
+        algorithm = MultiTargetEvolution(SPACE, COSTS, population_size=20, seed=1)
+        result = run_search(algorithm, executor, study, evaluations=40, generation_size=8)
+    assert (result.failures, len(result.archive)) == (40, 0)
+    assert result.history[-1] == (40, (0.0, 0.0))
+
+
+class Broken:
+    def __init__(self, payload: Any) -> None: ...
+
+    def evaluate(self, task: Task) -> dict[str, float]:
+        raise RuntimeError("always")
+
+
+def test_an_exhausted_space_ends_the_search(tmp_path: Path) -> None:
+    space = GridSpace(2, 3)
+    algorithm = RandomSearch(space, linear_costs([[1, 1]], [9]), seed=0)
+    with Study.create(tmp_path, {}) as study:
+        assert run(study, algorithm=algorithm).evaluations == len(space.every())
+
+
+def test_progress_is_told_after_every_evaluation(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    with Study.create(tmp_path, {}) as study:
+        result = run(study, fails=True, on_progress=told.append)
+        assert [p.evaluations for p in told] == sorted(p.evaluations for p in told)
+        assert {p.evaluations for p in told} == set(range(1, 61))
+        last = told[-1]
+        assert (last.total, last.failures, last.recorded) == (60, result.failures, 0)
+        assert last.evaluations_per_s > 0
+        assert last.hypervolume == result.history[-1][1]
+        told.clear()
+        run(study, on_progress=told.append)
+        assert (told[-1].recorded, told[-1].evaluations_per_s) == (60, 0.0)
+
+
+def test_hypervolumes_are_shares_of_the_box_to_the_reference(tmp_path: Path) -> None:
+    reference = np.array([[0.5, 20.0], [0.8, 30.0]])
+    with Study.create(tmp_path, {}) as study:
+        result = run(study, reference=reference)
+    np.testing.assert_array_equal(result.reference, reference)
+    assert [done for done, _ in result.history] == [8, 16, 24, 32, 40, 48, 56, 60]
+    for target in range(2):
+        shares = [volumes[target] for _, volumes in result.history]
+        volume = result.archive.hypervolume(target, reference[target])
+        assert shares[-1] == pytest.approx(volume / reference[target].prod())
+        assert (np.diff(shares) >= 0).all()
+
+
+@pytest.mark.parametrize(("evaluations", "generation_size"), [(0, 8), (8, 0)])
+def test_nothing_to_do_is_refused(tmp_path: Path, evaluations: int, generation_size: int) -> None:
+    algorithm = RandomSearch(SPACE, COSTS, seed=0)
+    with (
+        Study.create(tmp_path, {}) as study,
+        InProcessExecutor(Known, {}) as executor,
+        pytest.raises(ValueError, match="must be at least 1"),
+    ):
+        run_search(
+            algorithm,
+            executor,
+            study,
+            evaluations=evaluations,
+            generation_size=generation_size,
+        )
+
+
+@pytest.mark.parametrize("kind", ["in_process", "in_process_faults"])
+def test_a_search_killed_at_random_moments_ends_with_the_identical_archive(
+    tmp_path: Path, kind: str
+) -> None:
+    whole = finish(tmp_path / "whole", kind, 120, 0.0)
+    spare = 2 if kind == "in_process_faults" else 1
+    killed = kill_and_restart(
+        tmp_path / "killed", kind, evaluations=120, kills=6, sleep_s=0.01, spare=spare
+    )
+    assert killed == whole
