@@ -15,7 +15,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Protocol, Self, TypeAlias
+from typing import Any, ClassVar, Protocol, Self, TypeAlias, TypeVar
 
 import numpy as np
 from jaxtyping import Int
@@ -46,11 +46,12 @@ class Block(Protocol):
         ...
 
 
+AnyBlock = TypeVar("AnyBlock", bound=Block)
 BLOCKS: dict[str, type[Block]] = {}
 """Block kinds that architectures may hold, by the `kind` in their JSON."""
 
 
-def register_block(block: type) -> type:
+def register_block(block: type[AnyBlock]) -> type[AnyBlock]:
     """Class decorator that makes a block kind readable from JSON."""
     BLOCKS[block.kind] = block
     return block
@@ -114,6 +115,9 @@ class Architecture:
                 f"architecture: version must be {ARCHITECTURE_VERSION}, "
                 f"got {document.get('version')!r}"
             )
+        space = document.get("space")
+        if not isinstance(space, str):
+            raise ValueError(f"architecture: space must be a name, got {space!r}")
         shape = document.get("input_shape")
         if not isinstance(shape, list) or len(shape) != 3 or not _is_int_list(shape):
             raise ValueError(
@@ -122,11 +126,12 @@ class Architecture:
         blocks = document.get("blocks")
         if not isinstance(blocks, list) or not blocks:
             raise ValueError("architecture: blocks must be a list of at least one block")
-        slots = tuple(str(block.get("slot")) for block in blocks if isinstance(block, Mapping))
+        named = [block.get("slot") for block in blocks if isinstance(block, Mapping)]
+        slots = tuple(slot for slot in named if isinstance(slot, str))
         if len(set(slots)) != len(blocks):
             raise ValueError("architecture: every block must name a slot of its own")
         return cls(
-            space=str(document.get("space")),
+            space=space,
             input_shape=(shape[0], shape[1], shape[2]),
             slots=slots,
             blocks=tuple(_block_from(i, block) for i, block in enumerate(blocks)),
@@ -137,12 +142,12 @@ def _is_int_list(values: list[Any]) -> bool:
     return all(type(value) is int and value > 0 for value in values)
 
 
-def _block_from(position: int, document: Any) -> Block:
+def _block_from(position: int, document: Mapping[str, Any]) -> Block:
     where = f"architecture: blocks[{position}]"
-    if not isinstance(document, Mapping) or document.get("kind") not in BLOCKS:
-        kind = document.get("kind") if isinstance(document, Mapping) else document
+    kind = document.get("kind")
+    if not isinstance(kind, str) or kind not in BLOCKS:
         raise ValueError(f"{where}: kind must be one of {', '.join(sorted(BLOCKS))}, got {kind!r}")
-    block = BLOCKS[document["kind"]]
+    block = BLOCKS[kind]
     types = {"int": int, "str": str, "bool": bool}
     expected = {field.name: types[str(field.type)] for field in fields(block)}  # pyright: ignore[reportArgumentType]
     given = {key: value for key, value in document.items() if key not in ("kind", "slot")}
@@ -151,6 +156,8 @@ def _block_from(position: int, document: Any) -> Block:
     for key, value in given.items():
         if type(value) is not expected[key]:
             raise ValueError(f"{where}.{key} must be {expected[key].__name__}, got {value!r}")
+        if isinstance(value, int) and value < 0:
+            raise ValueError(f"{where}.{key} must be at least 0, got {value}")
     return block(**given)
 
 

@@ -55,7 +55,7 @@ class MobileNetStem:
 
     def ops(self, shape: tuple[int, ...], *, dtype: str) -> tuple[Op, ...]:
         """Operators on `[batch, height, width, in_channels]`."""
-        chain = _Chain(shape, dtype)
+        chain = _Chain(self, shape, dtype)
         chain.conv("conv", self.out_channels, kernel=3, stride=self.stride, function="hard_swish")
         identity = chain.last
         chain.conv(
@@ -90,7 +90,7 @@ class InvertedResidual:
 
     def ops(self, shape: tuple[int, ...], *, dtype: str) -> tuple[Op, ...]:
         """Operators on `[batch, height, width, in_channels]`."""
-        chain = _Chain(shape, dtype)
+        chain = _Chain(self, shape, dtype)
         width = self.expanded_channels
         chain.conv("expand", width, kernel=1, function=self.activation)
         chain.conv(
@@ -122,7 +122,7 @@ class MobileNetHead:
 
     def ops(self, shape: tuple[int, ...], *, dtype: str) -> tuple[Op, ...]:
         """Operators on `[batch, height, width, in_channels]`; the output is `[batch, classes]`."""
-        chain = _Chain(shape, dtype)
+        chain = _Chain(self, shape, dtype)
         chain.conv("conv", self.head_channels, kernel=1, function="hard_swish")
         chain.pool("pool")
         chain.linear("features", self.features, bias=False, function="hard_swish")
@@ -133,7 +133,16 @@ class MobileNetHead:
 class _Chain:
     """Collects a block's operators; each reads the one before unless it says otherwise."""
 
-    def __init__(self, shape: tuple[int, ...], dtype: str) -> None:
+    def __init__(
+        self,
+        block: MobileNetStem | InvertedResidual | MobileNetHead,
+        shape: tuple[int, ...],
+        dtype: str,
+    ) -> None:
+        if shape[-1] != block.in_channels:
+            raise ValueError(
+                f"{block.kind}: expected {block.in_channels} input channels, got {shape[-1]}"
+            )
         self.ops: tuple[Op, ...] = ()
         self.shape = shape
         self.dtype = dtype
