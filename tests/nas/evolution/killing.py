@@ -79,14 +79,14 @@ def kill_and_restart(
             if number != kills // 2:
                 while int(process.stdout.readline() or evaluations) <= len(before):
                     pass
-            time.sleep(chance.uniform(0, 1.5 * evaluations * sleep_s / kills))
+            time.sleep(chance.uniform(0, evaluations * sleep_s / (2 * kills)))
             process.send_signal(signal.SIGKILL)
         after = rows(study)
         interrupted += 0 < len(after) < evaluations
         assert {key: after[key] for key in before} == before
         repeated = made(study) - calls
         assert repeated.keys().isdisjoint(before)
-    assert interrupted >= 2
+    assert interrupted >= kills - 1
     result = finish(study, kind, evaluations, sleep_s)
     assert {key: row for key, row in rows(study).items() if key in after} == after
     assert len(rows(study)) == evaluations
