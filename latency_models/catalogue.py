@@ -1,5 +1,8 @@
 """Real devices, every figure with its source.
 
+Of the CPUs, a source is the page that the figure was read in, or the arithmetic that gives it; those
+of the accelerators are still to be checked.
+
 GPU peaks are dense; float16 and bfloat16 ones are those of the matrix units with float32
 accumulation, float32 ones those of the ordinary units. CPU peaks are cores x clock x FLOPs a cycle
 at the clock named in the source.
@@ -8,6 +11,7 @@ at the clock named in the source.
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from latency_models.cpu_catalogue import CPUS
 from latency_models.device_spec import CacheLevel, DeviceSpec
 
 _MIB = 2**20
@@ -30,13 +34,6 @@ _H200 = "https://nvdam.widen.net/s/nb5zzzsjdf/hpc-datasheet-sc23-h200-datasheet-
 _ORIN_NANO = "https://developer.nvidia.com/downloads/jetson-orin-nano-series-data-sheet"
 _AGX_ORIN = "https://www.nvidia.com/content/dam/en-zz/Solutions/gtcf21/jetson-orin/nvidia-jetson-agx-orin-technical-brief.pdf"
 _NANO = "https://developer.nvidia.com/embedded/jetson-nano"
-_PI4 = "https://datasheets.raspberrypi.com/rpi4/raspberry-pi-4-datasheet.pdf"
-_PI5 = "https://datasheets.raspberrypi.com/rpi5/raspberry-pi-5-product-brief.pdf"
-_BCM2711 = "https://www.raspberrypi.com/documentation/computers/processors.html#bcm2711"
-_BCM2712 = "https://www.raspberrypi.com/documentation/computers/processors.html#bcm2712"
-_A76 = "https://developer.arm.com/documentation/pjdoc466751330-7215 (Cortex-A76 optimisation guide)"
-_A72 = "https://developer.arm.com/documentation/uan0016 (Cortex-A72 optimisation guide)"
-_ARK = "https://ark.intel.com/content/www/us/en/ark/products/"
 
 
 def _gpu(
@@ -83,40 +80,6 @@ def _tpu(
     )
 
 
-def _cpu(
-    name: str,
-    *,
-    cores: int,
-    frequency: float,
-    flops_per_cycle: Mapping[str, int],
-    bandwidth: float,
-    source: str,
-    peak_source: str,
-    bandwidth_source: str,
-    memory: int | None = None,
-    power: float | None = None,
-    caches: tuple[CacheLevel, ...] = (),
-) -> DeviceSpec:
-    optional = {"memory_bytes": memory, "max_power_w": power, "caches": caches or None}
-    given = [key for key, value in optional.items() if value is not None]
-    return DeviceSpec(
-        name=name,
-        kind="cpu",
-        peak_flops_per_s={k: cores * frequency * v for k, v in flops_per_cycle.items()},
-        memory_bandwidth_bytes_per_s=bandwidth,
-        caches=caches,
-        cores=cores,
-        frequency_hz=frequency,
-        memory_bytes=memory,
-        max_power_w=power,
-        sources={
-            **dict.fromkeys(["cores", "frequency_hz", *given], source),
-            "peak_flops_per_s": f"{cores} cores x {frequency / 1e9:g} GHz x {peak_source}",
-            "memory_bandwidth_bytes_per_s": bandwidth_source,
-        },
-    )
-
-
 def _tensor(half: float, int8: float | None, *, bfloat16: bool = True) -> dict[str, float]:
     peaks = {"float16": half}
     if bfloat16:
@@ -126,70 +89,7 @@ def _tensor(half: float, int8: float | None, *, bfloat16: bool = True) -> dict[s
     return peaks
 
 
-_AVX512 = "64 FLOPs a cycle (two AVX-512 multiply-add units), without the AVX-512 clock reduction"
-
 _ALL: tuple[DeviceSpec, ...] = (
-    _cpu(
-        "raspberry-pi-4",
-        cores=4,
-        frequency=1.5e9,
-        flops_per_cycle={"float32": 8},
-        bandwidth=12.8e9,
-        memory=8 * _GIB,
-        caches=(CacheLevel("L2", _MIB),),
-        source=f"{_PI4}; {_BCM2711}",
-        peak_source=f"8 FLOPs a cycle (two 64-bit multiply-add pipes), {_A72}",
-        bandwidth_source="32-bit LPDDR4-3200: 4 B x 3.2 GT/s",
-    ),
-    _cpu(
-        "raspberry-pi-5",
-        cores=4,
-        frequency=2.4e9,
-        flops_per_cycle={"float32": 16, "float16": 32, "int8": 64},
-        bandwidth=17.068e9,
-        memory=16 * _GIB,
-        caches=(CacheLevel("L2", 2 * _MIB), CacheLevel("L3", 2 * _MIB)),
-        source=f"{_PI5}; {_BCM2712}",
-        peak_source=f"16 FLOPs a cycle (two 128-bit multiply-add pipes; float16 and dot product"
-        f" twice and four times that), {_A76}",
-        bandwidth_source="32-bit LPDDR4X-4267: 4 B x 4.267 GT/s",
-    ),
-    _cpu(
-        "xeon-gold-6226",
-        cores=12,
-        frequency=2.7e9,
-        flops_per_cycle={"float32": 64, "int8": 256},
-        bandwidth=140.8e9,
-        power=125.0,
-        caches=(CacheLevel("L2", 12 * _MIB), CacheLevel("L3", int(19.25 * _MIB))),
-        source=_ARK + "193957",
-        peak_source=_AVX512 + "; VNNI four times that in int8",
-        bandwidth_source="six channels of DDR4-2933: 6 x 8 B x 2.933 GT/s",
-    ),
-    _cpu(
-        "core-i9-10940x",
-        cores=14,
-        frequency=3.3e9,
-        flops_per_cycle={"float32": 64, "int8": 256},
-        bandwidth=93.9e9,
-        power=165.0,
-        caches=(CacheLevel("L2", 14 * _MIB), CacheLevel("L3", int(19.25 * _MIB))),
-        source=_ARK + "198014",
-        peak_source=_AVX512 + "; VNNI four times that in int8",
-        bandwidth_source="four channels of DDR4-2933: 4 x 8 B x 2.933 GT/s",
-    ),
-    _cpu(
-        "core-i7-7820x",
-        cores=8,
-        frequency=3.6e9,
-        flops_per_cycle={"float32": 64},
-        bandwidth=85.3e9,
-        power=140.0,
-        caches=(CacheLevel("L2", 8 * _MIB), CacheLevel("L3", 11 * _MIB)),
-        source=_ARK + "123767",
-        peak_source=_AVX512,
-        bandwidth_source="four channels of DDR4-2666: 4 x 8 B x 2.666 GT/s",
-    ),
     _gpu(
         "jetson-nano",
         {"float32": 235.8e9, "float16": 471.6e9},
@@ -367,4 +267,4 @@ _ALL: tuple[DeviceSpec, ...] = (
     ),
 )
 
-DEVICES: Mapping[str, DeviceSpec] = MappingProxyType({spec.name: spec for spec in _ALL})
+DEVICES: Mapping[str, DeviceSpec] = MappingProxyType({spec.name: spec for spec in (*CPUS, *_ALL)})
