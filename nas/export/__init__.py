@@ -1,1 +1,1 @@
-"""Networks that leave the house: files that run without this project, checked against the subnet's own logits."""
+"""Files that run without this project, checked against the subnet's own logits."""

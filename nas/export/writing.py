@@ -1,4 +1,4 @@
-"""A network's directory: readable architecture, weights, the formats asked for, each checked by loading it back."""
+"""A network's directory: architecture, weights, and each format, checked by loading it back."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import jax
 import numpy as np
 from jaxtyping import Float
 from safetensors.numpy import load_file, save_file
-from search_spaces.base import Architecture
 
 from nas.export.formats import FORMATS
 from nas.supernet.standalone import StandaloneNetwork
+from search_spaces.base import Architecture
 
 TOLERANCE = 1e-3
 """Largest difference of a logit that the check accepts, relative to the largest logit."""

@@ -1,4 +1,7 @@
-"""Stage adapt: a latency predictor for every target, from its datasheet and, where it can be measured, ten networks."""
+"""Stage adapt: a latency predictor for every target.
+
+It comes from the datasheet and, where the target can be measured, from at most ten networks.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+
 from latency_models import DEVICES, DeviceSpec, Measurements, host_device
 from latency_models.meta import BayesianPredictor, BayesianRoofline, load_predictor, save_predictor
-
 from nas.config import Config, TargetConfig
 from nas.config.models import HOST
 from nas.errors import UserError
@@ -64,7 +67,10 @@ def device_spec(target: TargetConfig) -> DeviceSpec:
 
 
 def _predictor(
-    setting: Setting, measuring: Measuring, target: TargetConfig, on_done: Callable[[Measurement], None]
+    setting: Setting,
+    measuring: Measuring,
+    target: TargetConfig,
+    on_done: Callable[[Measurement], None],
 ) -> BayesianPredictor:
     meta, spec = BayesianRoofline(), device_spec(target)
     if not target.measurable or target.samples == 0:
@@ -87,9 +93,7 @@ def _predictor(
     return meta.adapt(Measurements(workloads, latency_s), spec, threads=target.threads)
 
 
-def _proposals(
-    setting: Setting, target: TargetConfig, spec: DeviceSpec
-) -> list[tuple[int, ...]]:
+def _proposals(setting: Setting, target: TargetConfig, spec: DeviceSpec) -> list[tuple[int, ...]]:
     """The networks to measure; kept in the study, so that a killed stage asks for the same ones."""
     key = f"adapt.{target.name}"
     kept = setting.study.metadata().get(key)

@@ -1,4 +1,4 @@
-"""What networks cost on every target, as the search sees it: predicted, for whole populations at once."""
+"""What networks cost on every target: predicted, for whole populations at once."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
+
 from latency_models import LatencyPredictor, Prediction
 from latency_models.workload import CostTable
-from search_spaces.base import SearchSpace
-
 from nas.config import TargetConfig
 from nas.evolution.archive import Archive
 from nas.evolution.constraints import Constraint, parse_constraint, total_violation
 from nas.study import Study
+from search_spaces.base import SearchSpace
 
 
 class TargetCosts:
-    """Predicted latency on every target, and how far each network is from keeping the target's constraints.
+    """Predicted latency on every target, and how far each network is from keeping its constraints.
 
-    Calling it with canonical genotypes `[n, d]` gives latencies in seconds `[n, targets]` and violations
-    `[n, targets]`.
+    Calling it with canonical genotypes `[n, d]` gives latencies in seconds `[n, targets]` and
+    violations `[n, targets]`.
     """
 
     def __init__(
@@ -39,7 +39,9 @@ class TargetCosts:
         self, genotypes: Int[np.ndarray, "n d"]
     ) -> tuple[Float[np.ndarray, "n t"], Float[np.ndarray, "n t"]]:
         """Latencies and violations."""
-        latency = [self.predict(position, genotypes).mean_s for position in range(len(self._targets))]
+        latency = [
+            self.predict(position, genotypes).mean_s for position in range(len(self._targets))
+        ]
         violation = [
             self.violation(position, genotypes, latency_s)
             for position, latency_s in enumerate(latency)
@@ -56,7 +58,7 @@ class TargetCosts:
         genotypes: Int[np.ndarray, "n d"],
         latency_s: Float[np.ndarray, " n"],
     ) -> Float[np.ndarray, " n"]:
-        """Relative violation of a target's constraints for the given latencies, predicted or measured."""
+        """Relative violation of a target's constraints for latencies, predicted or measured."""
         constraints = self.constraints[target]
         table = self.table(target)
         known: Mapping[str, np.ndarray] = {
@@ -66,7 +68,10 @@ class TargetCosts:
             "flops": table.flops(genotypes),
         }
         if any(constraint.quantity == "peak_activation_bytes" for constraint in constraints):
-            known = {**known, "peak_activation_bytes": self.peak_activation_bytes(target, genotypes)}
+            known = {
+                **known,
+                "peak_activation_bytes": self.peak_activation_bytes(target, genotypes),
+            }
         return total_violation(constraints, known, n=len(genotypes))
 
     def peak_activation_bytes(
@@ -88,7 +93,7 @@ class TargetCosts:
         return self._tables[key]
 
     def reference(self, target: int) -> tuple[float, float]:
-        """The hypervolume's reference point: error 1, and the predicted latency of the largest network."""
+        """The hypervolume's reference point: error 1, the largest network's predicted latency."""
         return 1.0, float(self.predict(target, self._space.largest[None]).mean_s[0])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,18 +28,19 @@ from nas.supernet.standalone import StandaloneNetwork, classify, train_alone
 
 CHECKED_IMAGES = 64
 FINETUNE_RATE = 0.1
-"""Fine-tuning starts at this part of the supernet's learning rate: the weights are trained already."""
+"""Part of the supernet's learning rate at which fine-tuning starts, from trained weights."""
 
 
 def export(study: Study, config: Config) -> None:
     """Writes the chosen members, each with the largest difference to the subnet's logits."""
     setting = Setting(study, config)
     prepare_process(setting)
-    study.begin_stage("export")
     started = time.monotonic()
     costs = TargetCosts(setting.space, config.targets, load_predictors(study, config))
     fronts = fronts_of(study, config, costs, setting.space)
+    # Before the stage begins: a choice that cannot be met leaves a complete stage complete.
     chosen = _chosen(fronts, config)
+    study.begin_stage("export")
     measuring = Measuring(setting)
     written: dict[str, Any] = {}
     with StageProgress("export", len(chosen)) as bar:
@@ -51,32 +53,35 @@ def export(study: Study, config: Config) -> None:
             if accuracy is not None:
                 text += f"; test accuracy after fine-tuning {accuracy:.2%}"
             bar.update(done, text, important=True)
-    study.finish_stage(
-        "export", {"duration_s": time.monotonic() - started, "networks": written}
-    )
+    study.finish_stage("export", {"duration_s": time.monotonic() - started, "networks": written})
 
 
 def choose(front: Front, latency_ms: float | None) -> Member:
     """The most accurate member within a latency; of equally accurate ones the fastest.
 
-    Accuracy is the test split's unless a member has not been tested; latency is measured where it was.
+    Accuracy is the test split's unless a member has not been tested; latency is the measured one
+    where there is one.
 
     Raises:
         UserError: If no member is fast enough.
     """
-    within = [
-        member
-        for member in front.members
-        if latency_ms is None or member.latency_s <= latency_ms * 1e-3
-    ]
+    if not front.members:
+        raise UserError(f"{front.target.name}: its front has no members")
+    limit_s = math.inf if latency_ms is None else latency_ms * 1e-3
+    within = [member for member in front.members if member.latency_s <= limit_s]
     if not within:
-        fastest = min((member.latency_s for member in front.members), default=None)
-        told = "it has no members" if fastest is None else f"the fastest takes {fastest * 1e3:.3g} ms"
-        raise UserError(f"{front.target.name}: no member within {latency_ms:g} ms; {told}")
+        fastest_s = min(member.latency_s for member in front.members)
+        raise UserError(
+            f"{front.target.name}: no member within {latency_ms:g} ms; "
+            f"the fastest takes {fastest_s * 1e3:.3g} ms"
+        )
     tested = all(member.test_accuracy is not None for member in front.members)
     return max(
         within,
-        key=lambda member: (member.accuracy if tested else member.search_accuracy, -member.latency_s),
+        key=lambda member: (
+            member.accuracy if tested else member.search_accuracy,
+            -member.latency_s,
+        ),
     )
 
 
@@ -155,9 +160,7 @@ def _write(
     return differences, accuracy
 
 
-def _finetune(
-    setting: Setting, network: StandaloneNetwork
-) -> tuple[StandaloneNetwork, float]:
+def _finetune(setting: Setting, network: StandaloneNetwork) -> tuple[StandaloneNetwork, float]:
     config, dataset = setting.config, setting.dataset
     recipe = dataclasses.replace(
         training_job(setting).recipe,

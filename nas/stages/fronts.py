@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from search_spaces.base import SearchSpace
 
 from nas.config import Config, TargetConfig
 from nas.stages.costs import TargetCosts, archive_of
 from nas.study import Study
+from search_spaces.base import SearchSpace
 
 INTERVAL_LEVEL = 0.9
 """Probability that a latency lies in the interval that a front gives."""
@@ -28,7 +28,8 @@ class Member:
         network: Short name, the same in every front that has it.
         evaluation: Number of its evaluation in the study.
         measured_status: `ok`, `noisy`, `failed`, or None where it was not measured.
-        broke_constraint: Whether a constraint does not hold with the measured latency; None where not measured.
+        broke_constraint: Whether a constraint does not hold with the measured latency; None where
+            it was not measured.
     """
 
     network: str
@@ -59,11 +60,31 @@ class Member:
 
 @dataclass(frozen=True)
 class Front:
-    """A target's members in ascending predicted latency; where nothing is feasible, the closest network alone."""
+    """A target's members in ascending predicted latency; the closest one if none is feasible."""
 
     target: TargetConfig
     feasible: bool
     members: tuple[Member, ...]
+
+
+_COLUMNS = {
+    "network": "string",
+    "evaluation": "int64",
+    "predicted_s": "float64",
+    "interval_low_s": "float64",
+    "interval_high_s": "float64",
+    "measured_s": "float64",
+    "measured_status": "string",
+    "search_accuracy": "float64",
+    "test_accuracy": "float64",
+    "params": "int64",
+    "macs": "int64",
+    "peak_activation_bytes": "int64",
+    "broke_constraint": "boolean",
+    "feasible": "bool",
+    "genotype": "string",
+}
+"""Types of a front's columns, the same in every target's file, whatever is missing there."""
 
 
 def network_name(genotype: Sequence[int]) -> str:
@@ -97,7 +118,9 @@ def fronts_of(study: Study, config: Config, costs: TargetCosts, space: SearchSpa
             latency_s = None if found is None else found.latency_s
             broke = None
             if latency_s is not None:
-                violation = costs.violation(position, genotypes[row : row + 1], np.array([latency_s]))
+                violation = costs.violation(
+                    position, genotypes[row : row + 1], np.array([latency_s])
+                )
                 broke = bool(violation[0] > 0)
             members.append(
                 Member(
@@ -127,13 +150,13 @@ def write_front(front: Front, directory: Path) -> None:
 
     rows = [
         {
-            **{key: value for key, value in asdict(member).items() if key != "genotype"},
+            **asdict(member),
             "feasible": front.feasible,
             "genotype": json.dumps(member.genotype),
         }
         for member in front.members
     ]
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
     for suffix in ("csv", "parquet"):
         path = directory / f"{front.target.name}.{suffix}"
         partial = path.with_name(path.name + ".part")

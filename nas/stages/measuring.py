@@ -1,4 +1,4 @@
-"""Measures networks on a target of this machine, as they would be shipped, while nothing else of ours runs."""
+"""Measures networks on a target of this machine, as shipped, while nothing else of ours runs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from latency_models.measure import RUNTIMES, measure
-from search_spaces.base import Architecture
 
+from latency_models.measure import RUNTIMES, measure
 from nas.config import TargetConfig
 from nas.evaluation.subnets import SubnetEvaluation
 from nas.export.formats import FORMATS, RUNTIME_FORMATS
 from nas.records import Measurement
 from nas.stages.setting import Setting
 from nas.supernet.standalone import StandaloneNetwork, subnet
+from search_spaces.base import Architecture
 
 Purpose = Literal["adapt", "verify"]
 

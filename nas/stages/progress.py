@@ -48,7 +48,10 @@ class StageProgress:
             self._bar.stop()
 
     def update(self, done: int, text: str, *, important: bool = False) -> None:
-        """Shows that `done` of the total is done; without a terminal, at most every ten seconds unless important."""
+        """Shows that `done` of the total is done.
+
+        Without a terminal that is a line at most every ten seconds, unless it is important.
+        """
         if self._bar is not None:
             self._bar.update(self._task, completed=done, text=text)
             if important:

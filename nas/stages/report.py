@@ -63,7 +63,9 @@ def report_data(study: Study, config: Config) -> ReportData:
     for position, front in enumerate(fronts_of(study, config, costs, space)):
         reference_error, reference_s = costs.reference(position)
         history = archive.hypervolume_history(position, np.array([reference_error, reference_s]))
-        found = {key: value for key, value in audit(front).items() if key not in ("members", "feasible")}
+        found = {
+            key: value for key, value in audit(front).items() if key not in ("members", "feasible")
+        }
         target = front.target
         members = tuple(_member(member, setting) for member in front.members)
         limits = [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from search_spaces.base import SearchSpace
 
 from nas.config import Config
 from nas.evolution.driver import Progress, SearchAlgorithm, run_search
@@ -16,6 +15,7 @@ from nas.stages.costs import TargetCosts
 from nas.stages.progress import StageProgress, duration
 from nas.stages.setting import Setting, prepare_process
 from nas.study import Study
+from search_spaces.base import SearchSpace
 
 
 def search(study: Study, config: Config) -> None:

@@ -1,4 +1,4 @@
-"""What several stages build from a config: the data, the space, the executor, the compilation cache."""
+"""What stages build from a config: the data, the space, the executor, the compilation cache."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-
-from search_spaces.base import SearchSpace
 
 from nas.config import Config
 from nas.data import Dataset, load_dataset
@@ -17,6 +15,7 @@ from nas.execution.in_process import InProcessExecutor
 from nas.study import Study
 from nas.supernet.checkpoint import load_weights
 from nas.supernet.elastic import Weights
+from search_spaces.base import SearchSpace
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Setting:
 
 
 def prepare_process(setting: Setting) -> None:
-    """Starts Ray where the config asks for it, then lets this process's JAX share the study's compiled functions.
+    """Starts Ray where the config asks for it, then shares the study's compiled functions.
 
     Ray has to be running before the process's first JAX computation.
     """

@@ -14,7 +14,7 @@ from nas.supernet.training import Progress, Recipe
 
 
 def train(study: Study, config: Config) -> None:
-    """Trains the supernet, from its last checkpoint where there is one, and records the training curve."""
+    """Trains the supernet, from its last checkpoint if there is one, and records the curve."""
     setting = Setting(study, config)
     prepare_process(setting)
     study.begin_stage("train")

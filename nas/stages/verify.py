@@ -1,4 +1,4 @@
-"""Stage verify: every member of every front on the test split, and measured where that is possible."""
+"""Stage verify: tests every member of every front, and measures it where that is possible."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from latency_models import metrics
 
+from latency_models import metrics
 from nas.config import Config, TargetConfig
 from nas.execution.base import Task
 from nas.records import Measurement
@@ -22,7 +22,7 @@ from nas.study import Study
 
 
 def verify(study: Study, config: Config) -> None:
-    """Tests and measures the members, writes each target's front, and says how the predictions held."""
+    """Tests and measures the members, writes the fronts, and says how the predictions held."""
     setting = Setting(study, config)
     prepare_process(setting)
     study.begin_stage("verify")
@@ -39,13 +39,11 @@ def verify(study: Study, config: Config) -> None:
         summary[front.target.name] = audit(front)
         for line in describe(front, summary[front.target.name], costs, position):
             print(line)
-    study.finish_stage(
-        "verify", {"duration_s": time.monotonic() - started, "targets": summary}
-    )
+    study.finish_stage("verify", {"duration_s": time.monotonic() - started, "targets": summary})
 
 
 def audit(front: Front) -> dict[str, Any]:
-    """How the predictor held on the members that were measured; None where a figure is undefined."""
+    """How the predictor held on the members measured; None where a figure is undefined."""
     measured = [member for member in front.members if member.measured_s is not None]
     found: dict[str, Any] = {
         "members": len(front.members),
@@ -88,8 +86,8 @@ def describe(front: Front, found: dict[str, Any], costs: TargetCosts, position: 
     if found["members_measured"]:
         correlation = "-" if found["kendall"] is None else f"{found['kendall']:.2f}"
         lines[0] += (
-            f", {found['members_violating']} of {found['members_measured']} broke a constraint when "
-            f"measured; prediction: Kendall {correlation}, median error "
+            f", {found['members_violating']} of {found['members_measured']} broke a constraint "
+            f"when measured; prediction: Kendall {correlation}, median error "
             f"{found['median_relative_error']:.1%}, {found['coverage']:.0%} inside the "
             f"{INTERVAL_LEVEL:.0%} interval"
         )
@@ -140,5 +138,3 @@ def _measure(setting: Setting, fronts: Sequence[Front]) -> None:
             measuring.measure(
                 target, genotypes, "verify", lambda found, target=target: on_done(target, found)
             )
-
-
