@@ -34,7 +34,7 @@ class SubnetEvaluation:
         weights: The supernet's.
         dataset: Calibrates on `train`.
         calibration_images: Training images for the statistics; the same ones every time. At least
-            one batch is used, and only whole batches.
+            one batch is used, and only whole batches unless there are fewer images than that.
         batch_size: Images at a time.
         seed: Decides which training images.
         chain: Compiled blocks to share with earlier evaluations.
@@ -56,10 +56,9 @@ class SubnetEvaluation:
         self._batch_size = batch_size
         self._chain = chain or BlockChain()
         rng = np.random.default_rng([seed, 2])
-        wanted = max(calibration_images // batch_size, 1) * batch_size
-        rows = np.sort(
-            rng.choice(len(dataset.train), min(wanted, len(dataset.train)), replace=False)
-        )
+        batches = max(min(calibration_images, len(dataset.train)) // batch_size, 1)
+        count = min(batches * batch_size, len(dataset.train))
+        rows = np.sort(rng.choice(len(dataset.train), count, replace=False))
         self._calibration = Split(dataset.train.images[rows], dataset.train.labels[rows])
 
     def statistics(self, architecture: Architecture) -> dict[str, Any]:

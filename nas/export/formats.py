@@ -28,17 +28,20 @@ class Format:
     Attributes:
         write: Writes the network, computing in the given dtype.
         run: Loads a file and returns its logits for images.
+        dtypes: What it can compute in.
     """
 
     suffix: str
     write: Callable[[StandaloneNetwork, Path, str], None]
     run: Callable[[Path, Float[np.ndarray, "n h w c"]], Float[np.ndarray, "n classes"]]
+    dtypes: tuple[str, ...]
 
 
 def _write_onnx(network: StandaloneNetwork, path: Path, dtype: str) -> None:
     import jax2onnx
     import onnx
 
+    _check_dtype("onnx", dtype)
     shape = ("batch", *network.architecture.input_shape)
     # ONNX has the grouped convolution itself, so the graph gets the native operator.
     function = network.function(implementation="native", dtype=dtype)
@@ -55,6 +58,7 @@ def _run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
 
 
 def _write_stablehlo(network: StandaloneNetwork, path: Path, dtype: str) -> None:
+    _check_dtype("stablehlo", dtype)
     height, width, channels = network.architecture.input_shape
     shape = jax.export.symbolic_shape(f"batch, {height}, {width}, {channels}")
     exported = jax.export.export(jax.jit(network.function(dtype=dtype)))(
@@ -68,6 +72,12 @@ def _run_stablehlo(path: Path, images: np.ndarray) -> np.ndarray:
     return np.asarray(jax.jit(exported.call)(images))
 
 
+def _check_dtype(name: str, dtype: str) -> None:
+    dtypes = FORMATS[name].dtypes
+    if dtype not in dtypes:
+        raise ValueError(f"{name}: dtype must be one of {', '.join(dtypes)}, got {dtype}")
+
+
 def _replace(path: Path, content: bytes | bytearray) -> None:
     """Writes the whole file or nothing."""
     partial = path.with_name(path.name + ".part")
@@ -75,9 +85,13 @@ def _replace(path: Path, content: bytes | bytearray) -> None:
     os.replace(partial, path)
 
 
+# ONNX Runtime's CPU provider has no bfloat16 convolution, and jax2onnx writes float32 biases into
+# float16 products.
 FORMATS = {
-    "onnx": Format(".onnx", _write_onnx, _run_onnx),
-    "stablehlo": Format(".jaxexport", _write_stablehlo, _run_stablehlo),
+    "onnx": Format(".onnx", _write_onnx, _run_onnx, ("float32",)),
+    "stablehlo": Format(
+        ".jaxexport", _write_stablehlo, _run_stablehlo, ("float32", "bfloat16", "float16")
+    ),
 }
 """File formats by the name that a config gives."""
 

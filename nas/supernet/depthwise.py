@@ -33,7 +33,7 @@ def default_implementation() -> Implementation:
 
 def depthwise_conv(
     x: Float[Array, "n h w c"],
-    kernel: Float[Array, "k k 1 c"],
+    kernel: Float[Array | np.ndarray, "k k 1 c"],
     *,
     stride: int,
     implementation: Implementation,

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
@@ -99,8 +100,8 @@ def _cut(shared: Any, shapes: Any, transforms: dict[str, Array]) -> Any:
 
 
 def _shrink_kernel(
-    kernel: Float[Array, "k k i o"], size: int, transforms: dict[str, Array]
-) -> Float[Array, "s s i o"]:
+    kernel: Float[Array | np.ndarray, "k k i o"], size: int, transforms: dict[str, Array]
+) -> Float[Array | np.ndarray, "s s i o"]:
     steps = sorted((tuple(map(int, name.split("to"))) for name in transforms), reverse=True)
     for large, small in steps:
         if kernel.shape[0] == large and large > size:

@@ -48,7 +48,7 @@ class StandaloneNetwork:
                 backend.
             dtype: What is computed in.
         """
-        definition = _definition(self.architecture, "folded", implementation)[0]
+        definition = network_definition(self.architecture, "folded", implementation)[0]
         params = fold(self.params, self.statistics)
         params = jax.tree.map(lambda leaf: np.asarray(leaf).astype(jnp.dtype(dtype)), params)
 
@@ -91,7 +91,7 @@ def train_alone(
     Raises:
         FloatingPointError: If the loss is not finite.
     """
-    definition, params, zeros = _definition(architecture, "batch", None)
+    definition, params, zeros = network_definition(architecture, "batch", None)
     if start is None:
         fresh = Network(architecture, mode="batch", rngs=nnx.Rngs(seed))
         params = nnx.to_pure_dict(nnx.state(fresh, nnx.Param))["blocks"]
@@ -176,7 +176,7 @@ def _shuffled(
         yield split.images[rows], split.labels[rows]
 
 
-def _definition(
+def network_definition(
     architecture: Architecture, mode: Mode, implementation: Implementation | None
 ) -> tuple[Any, Any, Any]:
     """Graph definition, and the shapes of parameters and statistics by slot."""

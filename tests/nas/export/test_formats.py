@@ -1,0 +1,64 @@
+"""Exported files give the network's logits, at any batch size and in both dtypes."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from nas.export.formats import FORMATS, RUNTIME_FORMATS
+from tests.nas.supernet import tiny
+
+SPACE = tiny.small_space()
+NETWORK = tiny.random_network(SPACE.decode(SPACE.largest))
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"), [(name, dtype) for name, form in FORMATS.items() for dtype in form.dtypes]
+)
+def test_a_file_gives_the_networks_logits_at_every_batch_size(
+    name: str, dtype: str, tmp_path: Path
+) -> None:
+    form = FORMATS[name]
+    path = tmp_path / f"network{form.suffix}"
+    form.write(NETWORK, path, dtype)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    run = jax.jit(NETWORK.function(dtype=dtype))
+    rng = np.random.default_rng(0)
+    for count in (1, 5):
+        images = rng.standard_normal((count, 8, 8, 1)).astype(np.float32)
+        logits, expected = form.run(path, images), np.asarray(run(images))
+        assert logits.dtype == np.float32
+        assert logits.shape == (count, 10)
+        tolerance = 1e-4 if dtype == "float32" else 0.05 * float(np.abs(expected).max())
+        np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=tolerance)
+
+
+def test_a_dtype_that_a_format_cannot_compute_in_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="onnx: dtype must be one of float32, got bfloat16"):
+        FORMATS["onnx"].write(NETWORK, tmp_path / "n.onnx", "bfloat16")
+    with pytest.raises(ValueError, match=r"stablehlo: dtype must be one of .*, got int8"):
+        FORMATS["stablehlo"].write(NETWORK, tmp_path / "n.jaxexport", "int8")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_earlier_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "network.jaxexport"
+    path.write_bytes(b"earlier")
+
+    def full(*_: object) -> int:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left"):
+        FORMATS["stablehlo"].write(NETWORK, path, "float32")
+    assert path.read_bytes() == b"earlier"
+
+
+def test_every_measured_runtime_has_a_format() -> None:
+    from latency_models.measure.runtimes import RUNTIMES
+
+    assert set(RUNTIME_FORMATS) == set(RUNTIMES)
+    assert set(RUNTIME_FORMATS.values()) <= set(FORMATS)

@@ -1,0 +1,232 @@
+"""Subnets executed block by block against their standalone networks, in float64."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nas.supernet.elastic import cut_block, cut_network, initial_weights
+from nas.supernet.engine import BlockChain, distillation_loss, smooth_targets, warm_up
+from nas.supernet.standalone import network_definition
+from search_spaces import Architecture
+from search_spaces.base import cardinalities
+from tests.nas.supernet import tiny
+
+SPACE = tiny.space()
+CHAIN = BlockChain()
+
+
+@lru_cache(maxsize=1)
+def weights64() -> Any:
+    return jax.tree.map(np.float64, tiny.random_weights(SPACE))
+
+
+def input64(architecture: Architecture, count: int = 6) -> np.ndarray:
+    return np.random.default_rng(1).standard_normal((count, *architecture.input_shape))
+
+
+def standalone(architecture: Architecture, mode: Any) -> Callable[..., tuple[Any, Any]]:
+    """`(params, statistics, images) -> (logits, statistics)` of the network of its own."""
+    definition = network_definition(architecture, mode, "native")[0]
+
+    def run(params: Any, statistics: Any, images: Any) -> tuple[Any, Any]:
+        network = nnx.merge(definition, {"blocks": params}, {"blocks": statistics})
+        logits = network(images)
+        return logits, nnx.to_pure_dict(nnx.state(network, nnx.BatchStat))["blocks"]
+
+    return run
+
+
+def zero_statistics(architecture: Architecture) -> Any:
+    shapes = network_definition(architecture, "batch", None)[2]
+    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
+
+
+def assert_subnet_equals_standalone(genotype: np.ndarray) -> None:
+    architecture = SPACE.decode(genotype)
+    images = input64(architecture)
+    d_logits = np.random.default_rng(2).standard_normal((len(images), 10))
+    run = standalone(architecture, "batch")
+
+    @jax.jit
+    def reference(weights: Any, images: Any, d_logits: Any) -> Any:
+        def forward(weights: Any) -> Any:
+            return run(cut_network(weights, architecture)["blocks"], zeros, images)
+
+        logits, pullback, statistics = jax.vjp(forward, weights, has_aux=True)
+        return logits, statistics, pullback(d_logits)[0]
+
+    with jax.enable_x64(True):
+        zeros = zero_statistics(architecture)
+        weights = jax.tree.map(jnp.asarray, weights64())
+        images, d_logits = jnp.asarray(images), jnp.asarray(d_logits)
+        expected, expected_statistics, expected_gradients = reference(weights, images, d_logits)
+        logits, tape = CHAIN.forward(weights, architecture, images)
+        gradients = CHAIN.backward(tape, d_logits, jax.tree.map(jnp.ones_like, weights))
+        statistics = CHAIN.calibrate(weights, architecture, [images])
+        inferred = CHAIN.infer(weights, architecture, statistics, images)
+    logits, gradients, statistics = jax.tree.map(np.asarray, (logits, gradients, statistics))
+    expected_gradients = jax.tree.map(np.asarray, expected_gradients)
+    assert logits.dtype == np.float64
+    np.testing.assert_allclose(logits, expected, rtol=1e-9, atol=1e-9)
+    # A batch normalised with its own statistics again.
+    np.testing.assert_allclose(inferred, expected, rtol=1e-9, atol=1e-9)
+    for found, wanted in ((statistics, expected_statistics), (gradients, expected_gradients)):
+        assert jax.tree.structure(found) == jax.tree.structure(wanted)
+    for actual, wanted in zip(
+        jax.tree.leaves(statistics), jax.tree.leaves(expected_statistics), strict=True
+    ):
+        np.testing.assert_allclose(actual, wanted, rtol=1e-9, atol=1e-9)
+    for actual, wanted in zip(
+        jax.tree.leaves(gradients), jax.tree.leaves(expected_gradients), strict=True
+    ):
+        # What was there stays: gradients are added up over subnets.
+        np.testing.assert_allclose(actual, wanted + 1, rtol=1e-8, atol=1e-8)
+
+
+def genotypes() -> st.SearchStrategy[np.ndarray]:
+    counts = cardinalities(SPACE.decisions)
+    return st.tuples(*(st.integers(0, int(count) - 1) for count in counts)).map(np.array)
+
+
+@given(genotypes())
+@settings(max_examples=3)
+def test_the_executed_subnet_equals_the_standalone_network(genotype: np.ndarray) -> None:
+    assert_subnet_equals_standalone(genotype)
+
+
+@pytest.mark.slow
+@given(genotypes())
+@settings(max_examples=30)
+def test_many_executed_subnets_equal_their_standalone_networks(genotype: np.ndarray) -> None:
+    assert_subnet_equals_standalone(genotype)
+
+
+def test_smaller_kernels_are_transformed_centres_of_larger_ones() -> None:
+    weights = tiny.random_weights(SPACE)
+    genotype = SPACE.largest
+    shared = weights["stage2.block1"]
+    kernel = shared["block"]["depthwise"]["kernel"]
+    five_by_seven = shared["kernel_transforms"]["7to5"]
+    three_by_five = shared["kernel_transforms"]["5to3"]
+    expected = {7: kernel, 5: np.zeros((5, 5, *kernel.shape[2:]), np.float32)}
+    for channel in range(kernel.shape[3]):
+        centre = kernel[1:6, 1:6, 0, channel].reshape(25)
+        expected[5][..., 0, channel] = (five_by_seven @ centre).reshape(5, 5)
+    expected[3] = np.zeros((3, 3, *kernel.shape[2:]), np.float32)
+    for channel in range(kernel.shape[3]):
+        centre = expected[5][1:4, 1:4, 0, channel].reshape(9)
+        expected[3][..., 0, channel] = (three_by_five @ centre).reshape(3, 3)
+    column = [decision.name for decision in SPACE.decisions].index("stage2.block1.kernel")
+    for option, size in enumerate([3, 5, 7]):
+        genotype[column] = option
+        architecture = SPACE.decode(genotype)
+        block = architecture.blocks[architecture.slots.index("stage2.block1")]
+        found = cut_block(shared, block)["depthwise"]["kernel"]
+        np.testing.assert_allclose(found, expected[size], rtol=1e-5, atol=1e-5)
+
+
+def test_smaller_blocks_take_the_first_channels_and_transforms_start_as_identities() -> None:
+    made = tiny.small_space(expand_ratios=[1.0, 2.0])
+    weights = jax.jit(lambda: initial_weights(made, seed=3))()
+    for name, wanted in weights["stage2.block2"]["kernel_transforms"].items():
+        assert name == "5to3"
+        np.testing.assert_array_equal(wanted, np.eye(9))
+    architecture = made.decode(made.smallest)
+    largest, cut = weights["stage1.block1"]["block"], cut_network(weights, architecture)["blocks"]
+    found = cut["stage1.block1"]
+    first = slice(None, 8)
+    for name, index in (("expand", (..., first)), ("project", (..., first, slice(None)))):
+        np.testing.assert_array_equal(found[name]["kernel"], largest[name]["kernel"][index])
+    np.testing.assert_array_equal(found["expand"]["scale"], largest["expand"]["scale"][:8])
+    centre = largest["depthwise"]["kernel"][1:4, 1:4, :, :8]
+    np.testing.assert_array_equal(found["depthwise"]["kernel"], centre)
+
+
+@given(genotypes())
+def test_the_modules_have_the_parameters_that_the_workload_counts(genotype: np.ndarray) -> None:
+    architecture = SPACE.decode(genotype)
+    shapes = network_definition(architecture, "stored", None)[1]
+    workload = SPACE.workload(architecture, batch_size=1, dtype="float32")
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == workload.params
+
+
+def test_statistics_are_the_mean_over_the_batches() -> None:
+    made = tiny.small_space()
+    architecture, chain = made.decode(made.largest), BlockChain()
+    weights = jax.tree.map(jnp.asarray, tiny.random_weights(made))
+    batches = [
+        jnp.asarray(input64(architecture)[rows], jnp.float32) for rows in (slice(3), slice(3, 6))
+    ]
+    one, other = (chain.calibrate(weights, architecture, [batch]) for batch in batches)
+    both = chain.calibrate(weights, architecture, batches)
+    stem = np.asarray(both["stem"]["conv"]["variance"])
+    expected = (one["stem"]["conv"]["variance"] + other["stem"]["conv"]["variance"]) / 2
+    np.testing.assert_allclose(stem, expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="expected at least one batch, got none"):
+        chain.calibrate(weights, architecture, [])
+
+
+def test_a_new_subnet_compiles_nothing_once_the_blocks_are_warm() -> None:
+    made = tiny.small_space()
+    chain = BlockChain()
+    weights = jax.tree.map(jnp.asarray, tiny.random_weights(made))
+    # Stem, head, and two kernel sizes of: both blocks of stage 1, which are alike, and each of
+    # stage 2.
+    assert warm_up(chain, made, weights, batch_size=4) == 2 + 2 * 3
+    images = jnp.asarray(np.random.default_rng(0).standard_normal((4, 8, 8, 1)), jnp.float32)
+
+    def use(genotype: np.ndarray) -> None:
+        architecture = made.decode(genotype)
+        logits, tape = chain.forward(weights, architecture, images)
+        _, d_logits = distillation_loss(logits, jax.nn.softmax(logits))
+        chain.backward(tape, d_logits, jax.tree.map(jnp.zeros_like, weights))
+        statistics = chain.calibrate(weights, architecture, [images, images])
+        chain.infer(weights, architecture, statistics, images).block_until_ready()
+
+    compiled: list[str] = []
+
+    def listen(event: str, duration_s: float, **_: Any) -> None:
+        if "backend_compile" in event:
+            compiled.append(event)
+
+    # Depth decides how many statistics are averaged, so each depth is seen once.
+    for first, second in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        genotype = made.smallest
+        genotype[[2, 7]] = first, second
+        use(genotype)
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        sampled = np.unique(made.sample(200, np.random.default_rng(0)), axis=0)[-30:]
+        for genotype in sampled:
+            use(genotype)
+        assert compiled == []
+        jax.jit(lambda x: x * 2.345)(images)
+        assert compiled  # the count counts
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    assert len(sampled) == 30
+
+
+def test_the_distillation_loss_is_the_cross_entropy_and_its_gradient() -> None:
+    rng = np.random.default_rng(0)
+    logits, targets = rng.standard_normal((2, 5, 4))
+    targets = np.exp(targets) / np.exp(targets).sum(1, keepdims=True)
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    with jax.enable_x64(True):
+        loss, gradient = distillation_loss(jnp.asarray(logits), jnp.asarray(targets))
+    np.testing.assert_allclose(loss, -(targets * np.log(probabilities)).sum(1).mean(), rtol=1e-12)
+    np.testing.assert_allclose(gradient, (probabilities - targets) / 5, rtol=1e-10)
+
+
+def test_smoothed_labels() -> None:
+    found = smooth_targets(jnp.array([2, 0]), jnp.zeros((2, 4)), 0.2)
+    expected = [[0.05, 0.05, 0.85, 0.05], [0.85, 0.05, 0.05, 0.05]]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -1,0 +1,173 @@
+"""Training: the optimizer's masks, the order of events, and that interruptions leave no trace."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nas.supernet.checkpoint import Checkpoints, load_weights
+from nas.supernet.training import (
+    Progress,
+    Recipe,
+    SupernetTrainer,
+    build_optimizer,
+    train_supernet,
+)
+from tests.nas.supernet import tiny
+
+SPACE = tiny.small_space(kernel_sizes=[3, 5], depths=[1])
+
+
+def flattened(weights: Any) -> dict[str, np.ndarray]:
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): np.asarray(leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(weights)
+    }
+
+
+def trainer(recipe: Recipe | None = None, **options: Any) -> SupernetTrainer:
+    return SupernetTrainer(SPACE, tiny.dataset(), recipe or tiny.recipe(), seed=5, **options)
+
+
+def train(
+    made: SupernetTrainer, directory: Path, *, validate: Callable[[Any], dict[str, float]]
+) -> list[Progress]:
+    seen: list[Progress] = []
+    checkpoints = Checkpoints(directory)
+    try:
+        train_supernet(made, checkpoints, validate=validate, report=seen.append)
+    finally:
+        checkpoints.close()
+    return seen
+
+
+def nothing(_: Any) -> dict[str, float]:
+    return {}
+
+
+def test_only_kernels_decay() -> None:
+    weights = jax.tree.map(jnp.asarray, tiny.random_weights(SPACE))
+    recipe = tiny.recipe(learning_rate=0.5, weight_decay=0.1, momentum=0.0)
+    optimizer = build_optimizer(recipe, steps=10, steps_per_epoch=5)
+    zeros = jax.tree.map(jnp.zeros_like, weights)
+    updates = flattened(optimizer.update(zeros, optimizer.init(weights), weights)[0])
+    for name, leaf in flattened(weights).items():
+        decays = name.endswith("/kernel")
+        np.testing.assert_allclose(updates[name], -0.5 * 0.1 * leaf if decays else 0, rtol=1e-5)
+    names = " ".join(updates)
+    assert "kernel_transforms/5to3" in names
+    assert "reduce/bias" in names
+    assert "conv/shift" in names
+
+
+def test_the_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
+    recipe = tiny.recipe(learning_rate=0.4, weight_decay=0.0, momentum=0.0, warmup_epochs=2)
+    optimizer = build_optimizer(recipe, steps=12, steps_per_epoch=1)
+    weights = {"kernel": jnp.zeros(1)}
+    state, rates = optimizer.init(weights), []
+    for _ in range(12):
+        updates, state = optimizer.update({"kernel": jnp.ones(1)}, state, weights)
+        rates.append(-float(updates["kernel"][0]))  # pyright: ignore
+    cosine = 0.2 * (1 + np.cos(np.pi * np.arange(10) / 10))
+    np.testing.assert_allclose(rates, [0, 0.2, *cosine], rtol=1e-5, atol=1e-7)
+
+
+def test_nesterov_momentum() -> None:
+    recipe = tiny.recipe(learning_rate=1.0, weight_decay=0.0, momentum=0.5, epochs=1000)
+    optimizer = build_optimizer(recipe, steps=1_000_000, steps_per_epoch=1000)
+    weights = {"kernel": jnp.zeros(1)}
+    state, moved = optimizer.init(weights), []
+    for _ in range(2):
+        updates, state = optimizer.update({"kernel": jnp.ones(1)}, state, weights)
+        moved.append(-float(updates["kernel"][0]))  # pyright: ignore
+    # v = 0.5 v + g, and the step is g + 0.5 v: 1 + 0.5 * 1, then 1 + 0.5 * 1.5.
+    np.testing.assert_allclose(moved, [1.5, 1.75], rtol=1e-5)
+
+
+def test_a_step_averages_the_gradients_of_its_subnets() -> None:
+    made = trainer(tiny.recipe(random_subnets=2))
+    networks = made.subnets(3)
+    assert [len(networks), networks[0], networks[1]] == [4, made.largest, made.smallest]
+    assert networks == trainer(tiny.recipe(random_subnets=2)).subnets(3)
+    assert made.subnets(4) != networks
+
+
+@pytest.fixture(scope="module")
+def straight(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[dict[str, np.ndarray], list[Progress]]:
+    """Final weights and reports of an uninterrupted run."""
+    directory = tmp_path_factory.mktemp("straight")
+    seen = train(trainer(), directory, validate=lambda weights: {"leaves": len(weights)})
+    return flattened(load_weights(directory)), seen
+
+
+def test_every_epoch_is_reported_with_its_validation(straight: Any) -> None:
+    epochs = [progress for progress in straight[1] if progress.validation]
+    assert [(p.step, p.steps, p.epoch) for p in epochs] == [(2, 4, 1.0), (4, 4, 2.0)]
+    assert epochs[0].validation == {"leaves": len(SPACE.slots)}
+    assert all(p.images_per_s > 0 and np.isfinite(p.loss) for p in epochs)
+    assert epochs[-1].eta_s == 0
+    assert epochs[0].eta_s == pytest.approx(64 / epochs[0].images_per_s)
+
+
+def test_interrupted_training_ends_with_the_same_weights_bit_for_bit(
+    straight: Any, tmp_path: Path
+) -> None:
+    calls: list[int] = []
+
+    def interrupted(_: Any) -> dict[str, float]:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return {}
+
+    with pytest.raises(KeyboardInterrupt):
+        train(trainer(), tmp_path, validate=interrupted)
+    seen = train(trainer(), tmp_path, validate=nothing)
+    assert [progress.step for progress in seen if progress.step % 2 == 0] == [4]
+    assert train(trainer(), tmp_path, validate=nothing) == []
+    found = flattened(load_weights(tmp_path))
+    assert found.keys() == straight[0].keys()
+    for name, leaf in found.items():
+        np.testing.assert_array_equal(leaf, straight[0][name], err_msg=name)
+
+
+def test_every_weight_is_trained() -> None:
+    made = trainer()
+    weights = jax.tree.map(jnp.asarray, tiny.random_weights(SPACE))
+    before = flattened(weights)
+    state = {"weights": weights, "optimizer": made.optimizer.init(weights), "step": 0}
+    after = flattened(made.train_step(state)[0]["weights"])
+    unchanged = [name for name in after if np.array_equal(after[name], before[name])]
+    # A shift of what the next block's first convolution reads is lost in the norm after it.
+    assert [name for name in unchanged if not name.endswith("project/shift")] == []
+
+
+def test_a_checkpoint_of_another_space_is_refused(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save({"weights": {"a": jnp.ones(3)}, "optimizer": jnp.ones(2), "step": 7})
+    assert checkpoints.latest_step == 7
+    with pytest.raises(ValueError, match=r"/7: not a checkpoint of this config's supernet"):
+        checkpoints.restore({"weights": {"b": jnp.ones(2)}, "optimizer": jnp.ones(2), "step": 0})
+    checkpoints.close()
+
+
+def test_a_directory_without_checkpoints_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"{tmp_path}: expected a checkpoint, found none"):
+        load_weights(tmp_path)
+
+
+def test_diverged_training_ends_with_the_learning_rate_to_lower(tmp_path: Path) -> None:
+    made = trainer(tiny.recipe(learning_rate=1e30, epochs=2))
+    with pytest.raises(FloatingPointError, match=r"diverged at step \d.*learning_rate \(1e\+30\)"):
+        train(made, tmp_path, validate=nothing)
+
+
+def test_a_batch_larger_than_the_training_split_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"train\.batch_size must be at most the 64 .* got 65"):
+        trainer(tiny.recipe(batch_size=65))
