@@ -22,8 +22,12 @@ from jaxtyping import Array, Float
 
 Implementation: TypeAlias = Literal["native", "shifted"]
 
-TOEPLITZ_PIXELS = 16
-"""Largest map, in pixels, that is a matrix product; from `experiments/benchmarks/depthwise.py`."""
+TOEPLITZ_PIXELS_PER_TAP = 2
+"""Largest map that is a matrix product, in pixels for each of the kernel's `k * k` taps.
+
+The product costs a multiply-add a pixel where the shifted sums cost one a tap, at a higher rate;
+`experiments/benchmarks/depthwise.py` has the figures.
+"""
 
 
 def default_implementation() -> Implementation:
@@ -49,7 +53,7 @@ def depthwise_conv(
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=x.shape[-1],
         )
-    if x.shape[1] * x.shape[2] <= TOEPLITZ_PIXELS:
+    if x.shape[1] * x.shape[2] <= TOEPLITZ_PIXELS_PER_TAP * kernel.shape[0] ** 2:
         return _toeplitz(x, kernel[:, :, 0], stride)
     return _shifted(x, kernel[:, :, 0], stride)
 
