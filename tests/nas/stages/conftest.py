@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
@@ -19,8 +20,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The study of `tiny.CONFIG`, run in this process to its end; not to be written to."""
     place = tmp_path_factory.mktemp("finished")
     (place / "tiny.yaml").write_text(tiny.CONFIG, encoding="utf-8")
-    cache = jax.config.read("jax_compilation_cache_dir")
-    shortest = jax.config.read("jax_persistent_cache_min_compile_time_secs")
+    config: Any = jax.config
+    cache = config.jax_compilation_cache_dir
+    shortest = config.jax_persistent_cache_min_compile_time_secs
     # JAX decides at its first compilation whether it has a cache.
     compilation_cache.reset_cache()
     with pytest.MonkeyPatch.context() as patch:
