@@ -313,9 +313,13 @@ class MobileNetSpace(ChainSpace):
         """The input sizes in pixels."""
         return self.options.resolutions or [self.image_shape[0]]
 
-    @cached_property
-    def decisions(self) -> tuple[Decision, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
         """Resolution, width, then each stage's depth and its blocks' kernels and expand ratios."""
+        return self._decisions
+
+    @cached_property
+    def _decisions(self) -> tuple[Decision, ...]:
         options = self.options
         found = [
             Decision("resolution", tuple(self.resolutions)),
@@ -329,9 +333,13 @@ class MobileNetSpace(ChainSpace):
                 found.append(Decision(f"{name}.expand", tuple(options.expand_ratios)))
         return tuple(found)
 
-    @cached_property
-    def slots(self) -> tuple[BlockSlot, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    @property
+    def slots(self) -> tuple[BlockSlot, ...]:
         """Stem, each stage's blocks, head."""
+        return self._slots
+
+    @cached_property
+    def _slots(self) -> tuple[BlockSlot, ...]:
         options = self.options
         images = list(itertools.product(self.resolutions, options.width_multipliers))
         stem = tuple(self._placed_stem(size, width) for size, width in images)

@@ -64,19 +64,27 @@ class Checkpoints:
 
 
 def load_weights(directory: Path) -> Weights:
-    """The newest checkpoint's shared weights, as NumPy arrays.
+    """The newest checkpoint's shared weights, as NumPy arrays, whatever processes wrote them.
 
     Raises:
         ValueError: If there is no checkpoint.
     """
-    manager = ocp.CheckpointManager(directory.absolute())
+    manager = ocp.CheckpointManager(
+        directory.absolute(), item_handlers=ocp.StandardCheckpointHandler()
+    )
     try:
         step = manager.latest_step()
         if step is None:
             raise ValueError(
                 f"{directory}: expected a checkpoint, found none; run the train stage first"
             )
-        state = manager.restore(step, args=ocp.args.StandardRestore())
+        # Without a placement, Orbax wants the devices back that the state was saved from.
+        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
+        saved = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
+            manager.item_metadata(step).tree,
+        )
+        state = manager.restore(step, args=ocp.args.StandardRestore(saved))
     finally:
         manager.close()
     return jax.tree.map(np.asarray, state["weights"])

@@ -12,7 +12,7 @@ Padding is symmetric, `kernel // 2` on each side, as in PyTorch.
 from __future__ import annotations
 
 from functools import partial
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
@@ -43,19 +43,21 @@ def depthwise_conv(
     implementation: Implementation,
 ) -> Float[Array, "n ho wo c"]:
     """Convolves each channel with its own kernel."""
+    # Shipped networks keep their weights as NumPy arrays, constants of what is exported.
+    weights = cast("Array", kernel)
     if implementation == "native":
         pad = kernel.shape[0] // 2
         return lax.conv_general_dilated(
             x,
-            kernel,
+            weights,
             (stride, stride),
             [(pad, pad), (pad, pad)],
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=x.shape[-1],
         )
     if x.shape[1] * x.shape[2] <= TOEPLITZ_PIXELS_PER_TAP * kernel.shape[0] ** 2:
-        return _toeplitz(x, kernel[:, :, 0], stride)
-    return _shifted(x, kernel[:, :, 0], stride)
+        return _toeplitz(x, weights[:, :, 0], stride)
+    return _shifted(x, weights[:, :, 0], stride)
 
 
 def _toeplitz(x: Array, kernel: Array, stride: int) -> Array:

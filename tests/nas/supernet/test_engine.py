@@ -193,7 +193,7 @@ def test_a_new_subnet_compiles_nothing_once_the_blocks_are_warm() -> None:
 
     compiled: list[str] = []
 
-    def listen(event: str, duration_s: float, **_: Any) -> None:
+    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
         if "backend_compile" in event:
             compiled.append(event)
 

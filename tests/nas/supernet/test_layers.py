@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from nas.supernet.layers import NORM_EPSILON, ConvNorm, activate, batch_norm, fold
+from nas.supernet import layers
+from nas.supernet.layers import NORM_EPSILON, ConvNorm, activate, fold
 from nas.supernet.standalone import network_definition
 from tests.nas.supernet import tiny
+
+# Pyright loses the type of what `custom_vjp` wraps.
+batch_norm: Any = layers.batch_norm
 
 
 def plain_norm(x: jax.Array, scale: jax.Array, shift: jax.Array, function: str) -> jax.Array:
