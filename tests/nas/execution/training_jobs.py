@@ -1,0 +1,42 @@
+"""Training jobs for tests, in a module of their own so that workers can import them."""
+
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+from nas.data import Dataset
+from nas.supernet.job import TrainingJob
+from nas.supernet.training import SupernetTrainer
+from tests.nas.supernet import tiny
+
+
+def job(checkpoints: Path, *, dies_at: int | None = None, batch_size: int = 32) -> TrainingJob:
+    """Three epochs of two steps; a worker may be killed once before a step."""
+    load = tiny.dataset
+    if dies_at is not None:
+        load = partial(load_in_a_doomed_process, checkpoints.with_name("died"), dies_at)
+    return TrainingJob(
+        load=load,
+        space=tiny.small_space(kernel_sizes=[3], depths=[1], expand_ratios=[1.0, 2.0]),
+        recipe=tiny.recipe(epochs=3, batch_size=batch_size),
+        seed=7,
+        checkpoints=checkpoints,
+        validation_images=32,
+        calibration_images=32,
+    )
+
+
+def load_in_a_doomed_process(marker: Path, step: int) -> Dataset:
+    """The data; this process kills itself before the given step, unless one did before."""
+    if not marker.exists():
+        train_step = SupernetTrainer.train_step
+
+        def die_or_train(self: SupernetTrainer, state: dict[str, object]) -> object:
+            if state["step"] == step:
+                marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return train_step(self, state)
+
+        SupernetTrainer.train_step = die_or_train  # pyright: ignore
+    return tiny.dataset()
