@@ -97,14 +97,14 @@ def genotypes() -> st.SearchStrategy[np.ndarray]:
 
 
 @given(genotypes())
-@settings(max_examples=3)
+@settings(max_examples=2)
 def test_the_executed_subnet_equals_the_standalone_network(genotype: np.ndarray) -> None:
     assert_subnet_equals_standalone(genotype)
 
 
 @pytest.mark.slow
 @given(genotypes())
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_many_executed_subnets_equal_their_standalone_networks(genotype: np.ndarray) -> None:
     assert_subnet_equals_standalone(genotype)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from nas.supernet.checkpoint import Checkpoints, load_weights
+from nas.supernet.engine import BlockChain
 from nas.supernet.training import (
     Progress,
     Recipe,
@@ -20,6 +21,7 @@ from nas.supernet.training import (
 from tests.nas.supernet import tiny
 
 SPACE = tiny.small_space(kernel_sizes=[3, 5], depths=[1])
+CHAIN = BlockChain()
 
 
 def flattened(weights: Any) -> dict[str, np.ndarray]:
@@ -29,8 +31,11 @@ def flattened(weights: Any) -> dict[str, np.ndarray]:
     }
 
 
-def trainer(recipe: Recipe | None = None, **options: Any) -> SupernetTrainer:
-    return SupernetTrainer(SPACE, tiny.dataset(), recipe or tiny.recipe(), seed=5, **options)
+def trainer(recipe: Recipe | None = None) -> SupernetTrainer:
+    """A trainer with the other tests' compiled blocks."""
+    made = SupernetTrainer(SPACE, tiny.dataset(), recipe or tiny.recipe(), seed=5)
+    made.chain = CHAIN
+    return made
 
 
 def train(
