@@ -218,7 +218,12 @@ def _open_or_create(
         config = config.model_copy(update={"output": output})
     if Study.exists(config.output):
         with _open(config.output) as (study, kept):
-            _refuse_changes(study, kept, config)
+            if study.stages():
+                _refuse_changes(study, kept, config)
+            else:
+                # Nothing came of the old config, perhaps since its data or options were wrong.
+                study.write_config(config.to_document())
+                kept = config
             yield study, kept
         return
     with Study.create(config.output, config.to_document()) as study, _continuable(study):

@@ -54,7 +54,8 @@ def start_ray(
             ray.init(address=where, logging_level=logging.ERROR, log_to_driver=log_to_driver)
     except Exception as problem:
         told = "started here" if where == "local" else f"reached at {where}"
-        raise WorkerError(f"Ray could not be {told}: {one_line(problem)}") from problem
+        hint = "" if where == "local" else "; a cluster with tokens needs RAY_AUTH_MODE=token"
+        raise WorkerError(f"Ray could not be {told}: {one_line(problem)}{hint}") from problem
 
 
 def _knock(address: str) -> None:

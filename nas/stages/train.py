@@ -16,10 +16,10 @@ from nas.supernet.training import Progress, Recipe
 def train(study: Study, config: Config) -> None:
     """Trains the supernet, from its last checkpoint if there is one, and records the curve."""
     setting = Setting(study, config)
+    job = training_job(setting)
     prepare_process(setting)
     study.begin_stage("train")
     started = time.monotonic()
-    job = training_job(setting)
     steps = config.train.epochs * (len(setting.dataset.train) // config.train.batch_size)
     last: dict[str, float] = {}
     with StageProgress("train", steps) as bar:

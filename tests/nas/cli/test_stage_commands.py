@@ -174,3 +174,13 @@ def test_a_study_in_use_is_refused(nas, stages, config):
         code, _, err = nas("report", "runs/tiny")
     assert code == 2
     assert "in use" in err
+
+
+def test_a_study_in_which_nothing_began_takes_the_corrected_config(nas, config):
+    missing = ["--set", "data.name=cifar10", "--set"]
+    assert "first" in nas("train", config, *missing, "data.path=first")[2]
+    code, _, err = nas("train", config, *missing, "data.path=second")
+    assert code == 2
+    assert "second" in err
+    with Study.open(Path("runs/tiny"), read_only=True) as study:
+        assert study.config["data"]["path"].endswith("second")
