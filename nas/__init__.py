@@ -1,1 +1,1 @@
-"""Ridgeline: one search over a weight-sharing network, a verified accuracy-latency front for every target."""
+"""Ridgeline: one weight-sharing network, a verified accuracy-latency front for every target."""

@@ -15,11 +15,12 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where a runtime's functions are, and the files that it reads."""
+    """Where a runtime is, the files that it reads, and what their networks may compute in."""
 
     module: str
     suffix: str
     reads: str
+    dtypes: tuple[str, ...]
 
 
 class RuntimeModule(Protocol):
@@ -41,9 +42,13 @@ RUNTIMES: dict[str, Runtime] = {
         "latency_models.measure.xla",
         ".jaxexport",
         "a function of one array that jax.export has serialised, its weights inside",
+        ("float32", "bfloat16", "float16"),
     ),
     "onnxruntime": Runtime(
-        "latency_models.measure.onnx_runtime", ".onnx", "an ONNX model with one input"
+        "latency_models.measure.onnx_runtime",
+        ".onnx",
+        "an ONNX model with one input",
+        ("float32",),
     ),
 }
 

@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from latency_models.measure import RUNTIMES
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -26,6 +25,7 @@ from pydantic import (
 )
 
 from latency_models import DEVICES
+from latency_models.measure import RUNTIMES
 from nas.data import DATASETS
 from nas.evolution.constraints import parse_constraint
 from search_spaces import SPACES, SearchSpace
@@ -211,6 +211,11 @@ class TargetConfig(Section):
             raise ValueError(
                 f"runtime must be left out: {self.device} is not this machine and can only be "
                 f"predicted; device: {HOST} is measured"
+            )
+        if self.runtime is not None and self.dtype not in RUNTIMES[self.runtime].dtypes:
+            valid = ", ".join(RUNTIMES[self.runtime].dtypes)
+            raise ValueError(
+                f"dtype must be one of {valid} for runtime {self.runtime}, got {self.dtype!r}"
             )
         if self.runtime is None and self.samples:
             raise ValueError(

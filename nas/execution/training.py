@@ -82,9 +82,13 @@ def train_on_ray(
     try:
         while thread.is_alive() or not queue.empty():
             try:
-                on_progress(queue.get(timeout=POLL_S))
+                told: Progress | WorkerError = queue.get(timeout=POLL_S)
             except Empty:
                 continue
+            if isinstance(told, WorkerError):
+                failure.append(told)
+            else:
+                on_progress(told)
     finally:
         queue.shutdown()
     if failure:
@@ -92,7 +96,11 @@ def train_on_ray(
 
 
 def _work(config: dict[str, Any]) -> None:
-    """Runs in each worker."""
+    """Runs in each worker.
+
+    What is wrong with the data, the config or the recipe goes wrong the same way again, in every
+    worker: it is told instead of raised, since Ray restarts what raises.
+    """
     job: TrainingJob = config["job"]
     queue: Queue = config["queue"]
     first = ray.train.get_context().get_world_rank() == 0
@@ -101,10 +109,16 @@ def _work(config: dict[str, Any]) -> None:
         if first:
             queue.put(progress)
 
-    job.run(report)
+    try:
+        job.run(report)
+    except (ValueError, FloatingPointError) as problem:
+        if first:
+            queue.put(WorkerError(one_line(problem)))
 
 
 def _reason(problem: BaseException) -> str:
-    """The worker's own exception where Ray carries it."""
+    """What the worker told, or its own exception where Ray carries it."""
+    if isinstance(problem, WorkerError):
+        return str(problem)
     failures = getattr(problem, "worker_failures", None)
     return one_line(next(iter(failures.values())) if failures else problem)

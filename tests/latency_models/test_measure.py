@@ -118,7 +118,9 @@ def hazard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         )
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setitem(RUNTIMES, "hazard", Runtime("hazard_runtime", ".txt", "a word"))
+    monkeypatch.setitem(
+        RUNTIMES, "hazard", Runtime("hazard_runtime", ".txt", "a word", ("float32",))
+    )
     return "hazard"
 
 
@@ -173,7 +175,9 @@ def test_abandoned_measurement_ends_its_process(hazard: str, tmp_path: Path) -> 
 def test_runtime_that_does_not_start_is_one_clear_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(RUNTIMES, "absent", Runtime("no_such_module", ".x", "nothing"))
+    monkeypatch.setitem(
+        RUNTIMES, "absent", Runtime("no_such_module", ".x", "nothing", ("float32",))
+    )
     with pytest.raises(ValueError, match="'absent' does not start: ModuleNotFoundError"):
         list(measure([tmp_path], runtime="absent", input_shape=SHAPE, dtype="int8"))
 

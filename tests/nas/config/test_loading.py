@@ -143,6 +143,7 @@ MISTAKES = {
     "targets=[]": "targets must have 1 or more entries, got []",
     "targets.0.device=toaster": "targets.0.device must be one of",
     "targets.0.runtime=abacus": "targets.0.runtime must be one of",
+    "targets.0.dtype=int8": "targets.0.dtype must be one of float32, bfloat16, float16",
     "targets.0.device=raspberry-pi-5": "targets.0.runtime must be left out",
     "targets=[{name: pi, device: t4, samples: 3}]": "targets.0.samples must be 0 or left out",
     "targets=[{name: a, runtime: xla}, {name: a}]": "targets: names must be unique, got a 2 times",
