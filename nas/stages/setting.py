@@ -58,8 +58,8 @@ class Setting:
 
     @property
     def checkpoints(self) -> Path:
-        """Where the supernet's checkpoints are."""
-        return self.study.path / "checkpoints"
+        """The supernet's; absolute, since workers run in a directory of their own."""
+        return (self.study.path / "checkpoints").absolute()
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,0 +1,28 @@
+"""What stages hand to workers, which run in a directory of their own."""
+
+from pathlib import Path
+
+import pytest
+
+from nas.config import parse_config
+from nas.stages.setting import Setting
+from nas.stages.train import training_job
+from nas.study import Study
+
+
+def test_workers_get_absolute_paths_from_a_study_that_is_named_relatively(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    document = {
+        "name": "relative",
+        "data": {"name": "digits"},
+        "space": {"name": "mobilenet", "stages": [{"width": 16, "stride": 1}]},
+        "targets": [{"name": "here"}],
+    }
+    config = parse_config(document, source="test")
+    with Study.create(Path("study"), config.to_document()) as study:
+        setting = Setting(study, config)
+        job = training_job(setting)
+        assert job.checkpoints == tmp_path / "study" / "checkpoints"
+        assert Path(setting.environment["JAX_COMPILATION_CACHE_DIR"]).is_absolute()
