@@ -29,8 +29,10 @@ def verify(study: Study, config: Config) -> None:
     started = time.monotonic()
     costs = TargetCosts(setting.space, config.targets, load_predictors(study, config))
     fronts = fronts_of(study, config, costs, setting.space)
-    genotypes = sorted({member.genotype for front in fronts for member in front.members})
-    _test(setting, genotypes)
+    largest = tuple(int(option) for option in setting.space.largest)
+    members = {member.genotype for front in fronts for member in front.members}
+    # The largest network is what the fronts are to be compared with, wherever it lies.
+    _test(setting, sorted(members | {largest}))
     _measure(setting, fronts)
     summary: dict[str, Any] = {}
     # Read again: the members now carry what was found.
@@ -39,7 +41,17 @@ def verify(study: Study, config: Config) -> None:
         summary[front.target.name] = audit(front)
         for line in describe(front, summary[front.target.name], costs, position):
             print(line)
-    study.finish_stage("verify", {"duration_s": time.monotonic() - started, "targets": summary})
+    tested = {one.genotype: one.accuracy for one in study.evaluations("test")}
+    if tested[largest] is not None:
+        print(f"the largest network: test accuracy {tested[largest]:.2%}")
+    study.finish_stage(
+        "verify",
+        {
+            "duration_s": time.monotonic() - started,
+            "targets": summary,
+            "largest_test_accuracy": tested[largest],
+        },
+    )
 
 
 def audit(front: Front) -> dict[str, Any]:
