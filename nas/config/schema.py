@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from latency_models.measure import RUNTIMES
 from pydantic import TypeAdapter
 
+from latency_models.measure import RUNTIMES
 from nas.config.models import Config
 from nas.data import DATASETS
 from search_spaces import SPACES
