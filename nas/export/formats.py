@@ -47,7 +47,7 @@ def _write_onnx(network: StandaloneNetwork, path: Path, dtype: str) -> None:
     function = network.function(implementation="native", dtype=dtype)
     model = jax2onnx.to_onnx(function, [shape], model_name="network")
     onnx.checker.check_model(model, full_check=True)
-    _replace(path, model.SerializeToString())
+    replace_file(path, model.SerializeToString())
 
 
 def _run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
@@ -64,7 +64,7 @@ def _write_stablehlo(network: StandaloneNetwork, path: Path, dtype: str) -> None
     exported = jax.export.export(jax.jit(network.function(dtype=dtype)))(
         jax.ShapeDtypeStruct(shape, jnp.float32)
     )
-    _replace(path, exported.serialize())
+    replace_file(path, exported.serialize())
 
 
 def _run_stablehlo(path: Path, images: np.ndarray) -> np.ndarray:
@@ -78,7 +78,7 @@ def _check_dtype(name: str, dtype: str) -> None:
         raise ValueError(f"{name}: dtype must be one of {', '.join(dtypes)}, got {dtype}")
 
 
-def _replace(path: Path, content: bytes | bytearray) -> None:
+def replace_file(path: Path, content: bytes | bytearray) -> None:
     """Writes the whole file or nothing."""
     partial = path.with_name(path.name + ".part")
     partial.write_bytes(content)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from safetensors.numpy import load_file, save_file
 
-from nas.export.formats import FORMATS
+from nas.export.formats import FORMATS, replace_file
 from nas.supernet.standalone import StandaloneNetwork
 from search_spaces.base import Architecture
 
@@ -47,7 +47,7 @@ def write_network(
         ValueError: If a written file does not give the logits.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    _replace(directory / "architecture.json", network.architecture.to_json().encode())
+    replace_file(directory / "architecture.json", network.architecture.to_json().encode())
     weights = directory / "weights.safetensors"
     save_file(
         {
@@ -69,7 +69,7 @@ def write_network(
                 f"expected at most {TOLERANCE:g} of {float(np.abs(logits).max()):.3g}"
             )
     document = {**card, "max_logit_difference": differences}
-    _replace(directory / "card.json", json.dumps(document, indent=2).encode())
+    replace_file(directory / "card.json", json.dumps(document, indent=2).encode())
     return differences
 
 
@@ -108,9 +108,3 @@ def _nested(arrays: Mapping[str, np.ndarray], prefix: str, slots: Sequence[str])
             place = place.setdefault(key, {})
         place[inner[-1]] = array
     return tree
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(content)
-    os.replace(partial, path)
