@@ -1,5 +1,6 @@
 """Recalibrated statistics by definition, accuracy counted right, and the evaluator of tasks."""
 
+from functools import cache
 from typing import Any
 
 import jax
@@ -12,23 +13,28 @@ from nas.data import Dataset, prepare
 from nas.evaluation.subnets import SubnetEvaluation, SubnetEvaluator, SubnetPayload
 from nas.execution.base import Task
 from nas.execution.in_process import InProcessExecutor
-from nas.supernet.elastic import cut_network
+from nas.supernet.elastic import Weights, cut_network
 from nas.supernet.engine import BlockChain
 from nas.supernet.standalone import network_definition, subnet
 from search_spaces import Architecture
 from tests.nas.supernet import tiny
 
 SPACE = tiny.space(width_multipliers=[1.0])
-WEIGHTS = tiny.random_weights(SPACE)
 CHAIN = BlockChain()
 # At 7 pixels, so that images are resized.
 GENOTYPE = SPACE.canonical(np.array([[0, 0, 1, 1, 1, 2, 0, 0, 0, 0, 0, 0]]))[0]
 
 
+@cache
+def weights() -> Weights:
+    """Made when first asked for: collecting tests must not start JAX, which Ray has to precede."""
+    return tiny.random_weights(SPACE)
+
+
 def evaluation(dataset: Dataset, *, batch_size: int, calibration_images: int) -> SubnetEvaluation:
     return SubnetEvaluation(
         SPACE,
-        WEIGHTS,
+        weights(),
         dataset,
         calibration_images=calibration_images,
         batch_size=batch_size,
@@ -56,7 +62,7 @@ def test_statistics_are_those_of_the_standalone_network_over_all_calibration_bat
         return nnx.to_pure_dict(nnx.state(network, nnx.BatchStat))["blocks"]
 
     images = prepared(dataset, dataset.train.images, architecture)
-    expected = statistics(cut_network(WEIGHTS, architecture), images)
+    expected = statistics(cut_network(weights(), architecture), images)
     assert jax.tree.structure(found) == jax.tree.structure(expected)
     for actual, wanted in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(actual, wanted, rtol=1e-4, atol=1e-5)
@@ -83,7 +89,7 @@ def test_a_partial_last_batch_counts_each_image_once() -> None:
     architecture = SPACE.decode(GENOTYPE)
     made = evaluation(dataset, batch_size=32, calibration_images=32)
     found = made.accuracy(architecture, dataset.search)
-    network = subnet(WEIGHTS, architecture, made.statistics(architecture))
+    network = subnet(weights(), architecture, made.statistics(architecture))
     logits = np.asarray(
         jax.jit(network.function())(prepared(dataset, dataset.search.images, architecture)),
         dtype=np.float64,
@@ -99,7 +105,7 @@ def test_the_evaluator_evaluates_tasks_on_either_split_the_same_way_every_time()
     payload = SubnetPayload(
         load=tiny.dataset,
         space=SPACE,
-        weights=WEIGHTS,
+        weights=weights(),
         calibration_images=32,
         batch_size=32,
         seed=0,

@@ -1,5 +1,6 @@
 """Exported files give the network's logits, at any batch size and in both dtypes."""
 
+from functools import cache
 from pathlib import Path
 
 import jax
@@ -7,10 +8,16 @@ import numpy as np
 import pytest
 
 from nas.export.formats import FORMATS, RUNTIME_FORMATS
+from nas.supernet.standalone import StandaloneNetwork
 from tests.nas.supernet import tiny
 
 SPACE = tiny.small_space()
-NETWORK = tiny.random_network(SPACE.decode(SPACE.largest))
+
+
+@cache
+def network() -> StandaloneNetwork:
+    """Made when first asked for: collecting tests must not start JAX, which Ray has to precede."""
+    return tiny.random_network(SPACE.decode(SPACE.largest))
 
 
 @pytest.mark.parametrize(
@@ -21,9 +28,9 @@ def test_a_file_gives_the_networks_logits_at_every_batch_size(
 ) -> None:
     form = FORMATS[name]
     path = tmp_path / f"network{form.suffix}"
-    form.write(NETWORK, path, dtype)
+    form.write(network(), path, dtype)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
-    run = jax.jit(NETWORK.function(dtype=dtype))
+    run = jax.jit(network().function(dtype=dtype))
     rng = np.random.default_rng(0)
     for count in (1, 5):
         images = rng.standard_normal((count, 8, 8, 1)).astype(np.float32)
@@ -36,9 +43,9 @@ def test_a_file_gives_the_networks_logits_at_every_batch_size(
 
 def test_a_dtype_that_a_format_cannot_compute_in_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="onnx: dtype must be one of float32, got bfloat16"):
-        FORMATS["onnx"].write(NETWORK, tmp_path / "n.onnx", "bfloat16")
+        FORMATS["onnx"].write(network(), tmp_path / "n.onnx", "bfloat16")
     with pytest.raises(ValueError, match=r"stablehlo: dtype must be one of .*, got int8"):
-        FORMATS["stablehlo"].write(NETWORK, tmp_path / "n.jaxexport", "int8")
+        FORMATS["stablehlo"].write(network(), tmp_path / "n.jaxexport", "int8")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -53,7 +60,7 @@ def test_a_failed_write_leaves_the_earlier_file(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
-        FORMATS["stablehlo"].write(NETWORK, path, "float32")
+        FORMATS["stablehlo"].write(network(), path, "float32")
     assert path.read_bytes() == b"earlier"
 
 
