@@ -3,7 +3,8 @@
 The payload is put into the object store once; each worker is an actor that builds its evaluator
 from it once and keeps it, compiled functions and all. Workers are replaced when they die. An actor
 runs its tasks in the order they were submitted, so of several in flight the first that did not come
-back is the one that killed it, and the others are innocent.
+back is held to have killed it. A finished task whose result was still on its way is then blamed in
+place of the next, which costs the two a repetition each.
 
 Assumes that Ray is running (`nas.execution.cluster.start_ray`) and that the workers can import the
 factory's module.

@@ -12,7 +12,7 @@ from ray.cluster_utils import Cluster
 from nas.errors import WorkerError
 from nas.execution.base import EvaluatorFactory, Executor, Task
 from nas.execution.cluster import start_ray, stop_ray, worker_environment
-from nas.execution.ray_executor import RayExecutor
+from nas.execution.ray_executor import SHORT_S, RayExecutor
 from tests.nas.execution import evaluators
 from tests.nas.execution.contract import ExecutorContract, run, tasks
 
@@ -60,7 +60,9 @@ def test_a_task_whose_worker_is_killed_is_made_elsewhere_and_counted_once(tmp_pa
 
 def test_a_task_that_always_kills_its_worker_fails_after_three_attempts(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with make(evaluators.Hash, {"faults": True, "log": str(log)}) as executor:
+    # Long enough for one task at a time, so that there is no doubt about which one was fatal.
+    payload = {"faults": True, "log": str(log), "sleep_s": 2 * SHORT_S}
+    with make(evaluators.Hash, payload) as executor:
         made = run(executor, tasks(0, 0, 2, 0, 0))
     failed = made[2, 2]
     assert (failed.status, failed.attempts) == ("failed", 3)
