@@ -125,7 +125,6 @@ def _write(
     setting: Setting, measuring: Measuring, member: Member, card: dict[str, Any], directory: Path
 ) -> tuple[dict[str, float], float | None]:
     architecture = setting.space.decode(np.array(member.genotype))
-    statistics = measuring.evaluation.statistics(architecture)
     network = measuring.network(architecture)
     dataset = setting.dataset
     # Normalisation is the caller's part, so the card has to say what it was.
@@ -142,7 +141,7 @@ def _write(
         std=dataset.std.astype(np.float32),
         resolution=architecture.input_shape[0],
     )
-    logits = np.asarray(measuring.evaluation.logits(architecture, statistics, images))
+    logits = np.asarray(measuring.evaluation.logits(architecture, network.statistics, images))
     accuracy = None
     if setting.config.export.finetune_epochs:
         network, accuracy = _finetune(setting, network)
