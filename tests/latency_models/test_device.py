@@ -11,7 +11,9 @@ from latency_models import DEVICES, DTYPE_BYTES, DeviceSpec, find_device, host_d
 def test_every_figure_of_the_catalogue_names_its_source(name: str) -> None:
     spec = DEVICES[name]
     unsourced = {"name", "kind", "sources"}
-    given = {f.name for f in fields(spec) if getattr(spec, f.name) not in (None, ())} - unsourced
+    given = {
+        f.name for f in fields(spec) if getattr(spec, f.name) not in (None, (), {})
+    } - unsourced
     assert given == set(spec.sources)
     assert all(spec.sources.values())
 
