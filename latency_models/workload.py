@@ -7,10 +7,11 @@ summed for any number of genotypes.
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from latency_models.operators import (
     pool,
     scale,
 )
+from latency_models.row_groups import RowGroup, choices, gather, group_slots
 
 __all__ = [
     "ACTIVATION_FLOPS",
@@ -55,7 +57,6 @@ __all__ = [
 _FORMAT = "latency_models.workload"
 _VERSION = 1
 _WHOLE_NUMBERS = ("flops", "params", "kernel", "stride", "groups")
-_CHUNK = 16384  # genotypes handled at once: the intermediate arrays stay in the cache
 
 
 @dataclass(frozen=True)
@@ -169,21 +170,25 @@ class Slot:
         rows: The operators for each combination of those decisions' options, the last decision
             varying fastest; empty where nothing runs. Inputs count within the row, -1 being the
             output of the slot before.
+        repeat: How many times the row runs, each reading the one before.
     """
 
     name: str
     decisions: tuple[int, ...]
     rows: tuple[tuple[Op, ...], ...]
+    repeat: int = 1
 
 
 @dataclass(frozen=True)
 class CostTable:
     """The operators of every network of a space, slot after slot, for one batch size and dtype.
 
-    Rows are numbered through all slots: the rows of slot 0, then those of slot 1, and so on.
+    Rows are numbered through all slots: the rows of slot 0, then those of slot 1, and so on. A row
+    that runs several times is there once; `sum_rows` and `workload` repeat it.
 
     Raises:
-        ValueError: If a slot names a decision that is not there or has the wrong number of rows.
+        ValueError: If a slot names a decision that is not there, has the wrong number of rows, or
+            runs less than once.
     """
 
     cardinalities: tuple[int, ...]
@@ -198,10 +203,14 @@ class CostTable:
                     f"slot {slot.name!r}: decisions must be in 0..{len(self.cardinalities) - 1},"
                     f" got {slot.decisions}"
                 )
-            expected = int(np.prod([self.cardinalities[d] for d in slot.decisions], dtype=np.int64))
+            expected = math.prod(self.cardinalities[d] for d in slot.decisions)
             if len(slot.rows) != expected:
                 raise ValueError(
                     f"slot {slot.name!r}: expected {expected} rows, got {len(slot.rows)}"
+                )
+            if slot.repeat < 1:
+                raise ValueError(
+                    f"slot {slot.name!r}: repeat must be at least 1, got {slot.repeat}"
                 )
 
     @cached_property
@@ -212,7 +221,12 @@ class CostTable:
     @cached_property
     def arrays(self) -> OpArrays:
         """All rows' operators, flattened, as arrays; `row_of_op` says which row each belongs to."""
-        return OpArrays.of([op for row in self.rows for op in row])
+        ops = list(chain.from_iterable(self.rows))
+        # Rows share operators: each is read once.
+        positions = {identity: i for i, identity in enumerate(dict.fromkeys(map(id, ops)))}
+        taken = np.array([positions[identity] for identity in map(id, ops)], np.int64)
+        distinct = OpArrays.of(list({id(op): op for op in ops}.values()))
+        return OpArrays(**{f.name: getattr(distinct, f.name)[taken] for f in fields(OpArrays)})
 
     @cached_property
     def row_of_op(self) -> Int[np.ndarray, " m"]:
@@ -220,16 +234,25 @@ class CostTable:
         return np.repeat(np.arange(len(self.rows)), [len(row) for row in self.rows])
 
     @cached_property
-    def _addressing(self) -> tuple[np.ndarray, np.ndarray]:
-        """Factors [d, s] and offsets [s] that turn a genotype into its slots' rows."""
-        factors = np.zeros((len(self.cardinalities), len(self.slots)))
-        for s, slot in enumerate(self.slots):
-            step = 1
-            for d in reversed(slot.decisions):
-                factors[d, s] += step
-                step *= self.cardinalities[d]
-        sizes = [len(slot.rows) for slot in self.slots]
-        return factors, np.cumsum([0, *sizes])[:-1].astype(float)
+    def _first_rows(self) -> tuple[int, ...]:
+        return tuple(accumulate((len(slot.rows) for slot in self.slots[:-1]), initial=0))
+
+    @cached_property
+    def _groups(self) -> tuple[RowGroup, ...]:
+        return group_slots(
+            self.cardinalities,
+            [slot.decisions for slot in self.slots],
+            self._first_rows,
+            [slot.repeat for slot in self.slots],
+        )
+
+    def _check(self, genotypes: np.ndarray) -> None:
+        if genotypes.ndim != 2 or genotypes.shape[1] != len(self.cardinalities):
+            raise ValueError(
+                f"genotypes: expected shape (n, {len(self.cardinalities)}), got {genotypes.shape}"
+            )
+        if ((genotypes < 0) | (genotypes >= np.array(self.cardinalities))).any():
+            raise ValueError(f"genotypes: options must lie below {self.cardinalities}")
 
     def row_index(self, genotypes: Int[np.ndarray, "n d"]) -> Int[np.ndarray, "n s"]:
         """The global row that each genotype takes in each slot.
@@ -237,15 +260,13 @@ class CostTable:
         Raises:
             ValueError: If the genotypes have another width, or an option is out of range.
         """
-        if genotypes.ndim != 2 or genotypes.shape[1] != len(self.cardinalities):
-            raise ValueError(
-                f"genotypes: expected shape (n, {len(self.cardinalities)}), got {genotypes.shape}"
-            )
-        limits = np.array(self.cardinalities)
-        if genotypes.size and (genotypes.min() < 0 or (genotypes.max(axis=0) >= limits).any()):
-            raise ValueError(f"genotypes: options must lie below {self.cardinalities}")
-        factors, offsets = self._addressing
-        return (genotypes.astype(float) @ factors + offsets).astype(np.int64)
+        self._check(genotypes)
+        columns = np.ascontiguousarray(genotypes.T)
+        rows = [
+            first + choices(columns, slot.decisions, self.cardinalities)
+            for first, slot in zip(self._first_rows, self.slots, strict=True)
+        ]
+        return np.stack(rows, axis=1)
 
     def sum_ops(self, values: Float[np.ndarray, "m f"]) -> Float[np.ndarray, "r f"]:
         """Adds up a quantity of the flattened operators over each row."""
@@ -258,19 +279,13 @@ class CostTable:
     def sum_rows(
         self, values: Float[np.ndarray, "r f"], genotypes: Int[np.ndarray, "n d"]
     ) -> Float[np.ndarray, "n f"]:
-        """Adds up the rows' values over the rows that each genotype takes."""
-        total = np.empty((len(genotypes), values.shape[1]))
-        for part, rows in self._row_chunks(genotypes):
-            chunk = np.zeros((len(rows), values.shape[1]))
-            for column in rows.T:
-                chunk += np.take(values, column, axis=0)
-            total[part] = chunk
-        return total
+        """Adds up the rows' values over the rows that each genotype takes, repeats included.
 
-    def _row_chunks(self, genotypes: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-        for start in range(0, len(genotypes), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            yield part, self.row_index(genotypes[part])
+        Raises:
+            ValueError: If the genotypes have another width, or an option is out of range.
+        """
+        self._check(genotypes)
+        return gather(values, genotypes, self._groups, self.cardinalities, combine="sum")
 
     @cached_property
     def _row_totals(self) -> np.ndarray:
@@ -295,22 +310,28 @@ class CostTable:
 
     @cached_property
     def _row_peaks(self) -> np.ndarray:
-        return np.array([peak_activation_bytes(row) if row else 0 for row in self.rows], float)
+        distinct = {id(row): row for row in self.rows}
+        peaks = {i: peak_activation_bytes(row) if row else 0 for i, row in distinct.items()}
+        return np.array([peaks[id(row)] for row in self.rows], float)
 
     def peak_activation_bytes(self, genotypes: Int[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
         """Most bytes of activations alive at once.
 
-        Slots hand on a single activation, so it is the greatest of the slots' own peaks.
+        Slots, and the runs of one that repeats, hand on a single activation, so it is the greatest
+        of the slots' own peaks.
         """
-        total = np.empty(len(genotypes))
-        for part, rows in self._row_chunks(genotypes):
-            total[part] = self._row_peaks[rows].max(axis=1)
-        return total
+        self._check(genotypes)
+        peaks = self._row_peaks[:, None]
+        return gather(peaks, genotypes, self._groups, self.cardinalities, combine="max")[:, 0]
 
     def workload(self, genotype: Int[np.ndarray, " d"] | Sequence[int]) -> Workload:
         """The network of one genotype."""
         rows = self.row_index(np.asarray(genotype, np.int64)[None])[0]
-        blocks = [self.rows[r] for r in rows]
+        blocks = [
+            self.rows[row]
+            for slot, row in zip(self.slots, rows, strict=True)
+            for _ in range(slot.repeat)
+        ]
         return Workload.chain(blocks, batch_size=self.batch_size, dtype=self.dtype)
 
 
