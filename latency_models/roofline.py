@@ -2,11 +2,20 @@
 
 Each operator takes the longer of its arithmetic time and its memory time, plus what it costs to
 start it; operators run one after another. A fused operator is not started and moves nothing but its
-further operands. An operator whose bytes fit a cache with a known bandwidth moves them at that
-bandwidth. Threads share the peak and the caches in proportion; main memory is taken to be saturated
-by any number of them.
+further operands.
 
-Reference: Williams, Waterman, Patterson, "Roofline", CACM 52(4), 2009.
+Arithmetic runs at the peak of the dtype and of the units: products of matrices on matrix units,
+all else on vector units, where the datasheet tells them apart; what blocks of the hardware waste is
+added (`granularity`).
+
+Memory: an operator all of whose bytes fit a cache moves them at the bandwidth of the smallest such
+cache. Of one that fits none, the activations read still come from the outermost cache if they alone
+fit it, for their producer has just written them; weights and the output go to main memory. Threads
+share the peak and the caches in proportion; main memory is taken to be saturated by any number of
+them.
+
+References: Williams, Waterman, Patterson, "Roofline", CACM 52(4), 2009; with a bandwidth for each
+cache, Ilic, Pratas, Sousa, "Cache-aware Roofline model", IEEE CAL 13(1), 2014.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +26,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from latency_models.device_spec import DeviceSpec
+from latency_models.granularity import on_matrix_units, padding_factor
 from latency_models.op_arrays import OpArrays
 from latency_models.operators import DTYPE_BYTES
 from latency_models.predictor import Prediction
@@ -41,11 +51,19 @@ _COMPUTES_IN: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 @dataclass(frozen=True)
 class RooflineTimes:
-    """Seconds of each operator; its latency is max(compute, memory) + launch."""
+    """Seconds of each operator; its latency is max(compute, memory) + launch.
+
+    Attributes:
+        compute_s: Arithmetic, padding included.
+        memory_s: Moving operands, weights and results.
+        launch_s: Starting it.
+        padding: Arithmetic done over arithmetic needed, at least 1.
+    """
 
     compute_s: Float[np.ndarray, " m"]
     memory_s: Float[np.ndarray, " m"]
     launch_s: Float[np.ndarray, " m"]
+    padding: Float[np.ndarray, " m"]
 
     @property
     def total_s(self) -> Float[np.ndarray, " m"]:
@@ -53,11 +71,28 @@ class RooflineTimes:
         return np.maximum(self.compute_s, self.memory_s) + self.launch_s
 
 
-def peak_flops_per_s(spec: DeviceSpec, dtype: str, *, threads: int | None = None) -> float:
-    """Peak for a dtype, or for the dtype it is computed in; `threads` limits the cores."""
-    for candidate in _COMPUTES_IN[dtype]:
+def peak_flops_per_s(
+    spec: DeviceSpec, dtype: str, *, threads: int | None = None, matrix: bool = True
+) -> float:
+    """Peak for a dtype, or for the dtype it is computed in.
+
+    Args:
+        spec: The device.
+        dtype: Of the operands.
+        threads: Limits the cores of a CPU.
+        matrix: Whether matrix units can be used; the vector units' peak is the same unless the
+            datasheet names another.
+
+    Raises:
+        ValueError: If `threads` is not positive, or the device can compute the dtype in no way
+            known.
+    """
+    for candidate in (dtype, *_COMPUTES_IN.get(dtype, ())):
         if candidate in spec.peak_flops_per_s:
-            return spec.peak_flops_per_s[candidate] * _share(spec, threads)
+            peak = spec.peak_flops_per_s[candidate]
+            if not matrix:
+                peak = spec.vector_peak_flops_per_s.get(candidate, peak)
+            return peak * _share(spec, threads)
     raise ValueError(
         f"device {spec.name!r}: no peak for {dtype}, only for {', '.join(spec.peak_flops_per_s)}"
     )
@@ -68,17 +103,61 @@ def launch_seconds(spec: DeviceSpec) -> float:
     return spec.launch_overhead_s or LAUNCH_OVERHEAD_S[spec.kind]
 
 
+def moved_bytes(ops: OpArrays) -> Float[np.ndarray, " m"]:
+    """Bytes that each operator reads and writes, a fused one only its further operands."""
+    alone = ops.input_bytes + ops.weight_bytes + ops.output_bytes
+    return np.where(ops.fused, ops.other_input_bytes, alone)
+
+
+def memory_levels(
+    moved_bytes: Float[np.ndarray, " m"],
+    spec: DeviceSpec,
+    *,
+    threads: int | None = None,
+    read_bytes: Float[np.ndarray, " m"] | None = None,
+) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
+    """Where activations are read from, and where weights and results are.
+
+    Both are positions in `spec.caches`, their number standing for main memory. Caches without a
+    bandwidth are passed over, as nothing is known of what they save.
+    """
+    main = len(spec.caches)
+    known = [i for i, c in enumerate(spec.caches) if c.bandwidth_bytes_per_s is not None]
+    sizes = [cache.size_bytes * _share(spec, threads) for cache in spec.caches]
+    level = np.full(moved_bytes.shape, main, np.int64)
+    for i in reversed(known):
+        level[moved_bytes <= sizes[i]] = i
+    if read_bytes is None or not known:
+        return level, level
+    left_there = (level == main) & (read_bytes <= sizes[known[-1]])
+    return np.where(left_there, known[-1], level), level
+
+
 def memory_seconds(
-    moved_bytes: Float[np.ndarray, " m"], spec: DeviceSpec, *, threads: int | None = None
+    moved_bytes: Float[np.ndarray, " m"],
+    spec: DeviceSpec,
+    *,
+    threads: int | None = None,
+    read_bytes: Float[np.ndarray, " m"] | None = None,
 ) -> Float[np.ndarray, " m"]:
-    """Seconds to move each operator's bytes; 0 where the datasheet has no bandwidth."""
-    bandwidth = np.full(moved_bytes.shape, spec.memory_bandwidth_bytes_per_s or np.inf)
-    share = _share(spec, threads)
-    for cache in reversed(spec.caches):
-        if cache.bandwidth_bytes_per_s is not None:
-            fits = moved_bytes <= cache.size_bytes * share
-            bandwidth[fits] = cache.bandwidth_bytes_per_s * share
-    return moved_bytes / bandwidth
+    """Seconds to move each operator's bytes; 0 where the datasheet has no bandwidth.
+
+    Args:
+        moved_bytes: All that the operator reads and writes.
+        spec: The device.
+        threads: Limits the caches of a CPU.
+        read_bytes: The activations read, among them; without them, an operator too large for the
+            caches reads everything from main memory.
+    """
+    per_byte = _seconds_per_byte(spec, _share(spec, threads))
+    read_level, level = memory_levels(moved_bytes, spec, threads=threads, read_bytes=read_bytes)
+    read = np.zeros_like(moved_bytes) if read_bytes is None else read_bytes
+    return read * per_byte[read_level] + (moved_bytes - read) * per_byte[level]
+
+
+def read_bytes(ops: OpArrays) -> Float[np.ndarray, " m"]:
+    """Bytes of activations that each operator reads from memory or caches."""
+    return np.where(ops.fused, ops.other_input_bytes, ops.input_bytes)
 
 
 def roofline(ops: OpArrays, spec: DeviceSpec, *, threads: int | None = None) -> RooflineTimes:
@@ -87,18 +166,30 @@ def roofline(ops: OpArrays, spec: DeviceSpec, *, threads: int | None = None) -> 
     Raises:
         ValueError: If `threads` is not positive, or the device can compute a dtype in no way known.
     """
-    compute = np.zeros(ops.flops.shape)
+    padding = padding_factor(ops, spec)
+    memory_s = memory_seconds(moved_bytes(ops), spec, threads=threads, read_bytes=read_bytes(ops))
+    return RooflineTimes(
+        compute_s=arithmetic_seconds(ops, spec, threads=threads) * padding,
+        memory_s=memory_s,
+        launch_s=np.where(ops.fused, 0.0, launch_seconds(spec)),
+        padding=padding,
+    )
+
+
+def arithmetic_seconds(
+    ops: OpArrays, spec: DeviceSpec, *, threads: int | None = None
+) -> Float[np.ndarray, " m"]:
+    """Seconds of each operator's FLOPs at the peak of its dtype and units, nothing wasted."""
+    seconds = np.zeros(ops.flops.shape)
+    on_matrix = on_matrix_units(ops)
     for dtype in DTYPE_BYTES:
         of_dtype = ops.is_dtype(dtype)
-        if of_dtype.any():
-            compute[of_dtype] = ops.flops[of_dtype] / peak_flops_per_s(spec, dtype, threads=threads)
-    alone = ops.input_bytes + ops.weight_bytes + ops.output_bytes
-    moved = np.where(ops.fused, ops.other_input_bytes, alone)
-    return RooflineTimes(
-        compute_s=compute,
-        memory_s=memory_seconds(moved, spec, threads=threads),
-        launch_s=np.where(ops.fused, 0.0, launch_seconds(spec)),
-    )
+        for matrix in (True, False):
+            chosen = of_dtype & (on_matrix == matrix) & (ops.flops > 0)
+            if chosen.any():
+                peak = peak_flops_per_s(spec, dtype, threads=threads, matrix=matrix)
+                seconds[chosen] = ops.flops[chosen] / peak
+    return seconds
 
 
 @dataclass(frozen=True)
@@ -135,3 +226,11 @@ def _share(spec: DeviceSpec, threads: int | None) -> float:
     if threads < 1:
         raise ValueError(f"threads must be at least 1, got {threads}")
     return min(threads, spec.cores) / spec.cores
+
+
+def _seconds_per_byte(spec: DeviceSpec, share: float) -> Float[np.ndarray, " levels"]:
+    """Of each cache, with main memory last; 0 where no bandwidth is known."""
+    caches = [cache.bandwidth_bytes_per_s for cache in spec.caches]
+    bandwidths = [None if b is None else b * share for b in caches]
+    every = [*bandwidths, spec.memory_bandwidth_bytes_per_s]
+    return np.array([0.0 if b is None else 1 / b for b in every])

@@ -1,5 +1,7 @@
 """Roofline times against values worked out by hand, and populations against single workloads."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from latency_models import (
     add,
     conv2d,
     linear,
+    pool,
 )
 from latency_models.op_arrays import OpArrays
 from latency_models.roofline import LAUNCH_OVERHEAD_S, peak_flops_per_s, roofline
@@ -77,7 +80,57 @@ def test_operator_that_fits_a_cache_moves_at_its_bandwidth() -> None:
     small = linear("l", (1, 100), out_features=100, dtype=F32)
     assert _seconds(small, cached) == pytest.approx(10_300 * 4 / 1e9 + 1e-9, rel=1e-4)
     large = linear("l", (1, 1000), out_features=1000, dtype=F32)
-    assert _seconds(large, cached) == pytest.approx(1_003_000 * 4 / 1e8 + 1e-9, rel=1e-4)
+    # 1,001,000 parameters and 1000 outputs from and to memory; its input is in the cache yet.
+    assert _seconds(large, cached) == pytest.approx(1_002_000 * 4 / 1e8 + 4000 / 1e9 + 1e-9)
+
+
+def test_activations_too_large_for_every_cache_come_from_memory() -> None:
+    spec = replace(SIMPLE, peak_flops_per_s={F32: 1e15}, caches=(CacheLevel("L2", 4096, 1e9),))
+    # 1 x 32 x 32 x 4 float32 are 16 KiB in, and as many out at 3x3 with 144 weights.
+    op = conv2d("c", (1, 32, 32, 4), out_channels=4, kernel=3, dtype=F32)
+    assert _seconds(op, spec) == pytest.approx((2 * 16_384 + 144 * 4) / 1e8 + 1e-6, rel=1e-4)
+
+
+def test_cache_without_a_bandwidth_is_passed_over() -> None:
+    spec = replace(SIMPLE, caches=(CacheLevel("L2", 2**30),))
+    op = linear("l", (1, 1000), out_features=1000, dtype=F32)
+    assert _seconds(op, spec) == _seconds(op)
+
+
+TENSOR = DeviceSpec(
+    "tensor",
+    "gpu",
+    {"float16": 1e12, "float32": 1e11},
+    vector_peak_flops_per_s={"float16": 2e11},
+    launch_overhead_s=1e-9,
+)
+
+
+def test_matrix_units_run_dense_products_and_vector_units_the_rest() -> None:
+    shape = (1, 16, 16, 64)
+    dense = conv2d("c", shape, out_channels=64, kernel=3, dtype="float16")
+    depthwise = conv2d("d", shape, out_channels=64, kernel=3, groups=64, dtype="float16")
+    windows = pool("p", shape, kernel=3, dtype="float16")
+    assert _seconds(dense, TENSOR) == pytest.approx(18_874_368 / 1e12 + 1e-9)
+    assert _seconds(depthwise, TENSOR) == pytest.approx(294_912 / 2e11 + 1e-9)
+    assert _seconds(windows, TENSOR) == pytest.approx(147_456 / 2e11 + 1e-9)
+    # One peak for all operators of a dtype whose vector peak is not given.
+    single = conv2d("d", shape, out_channels=64, kernel=3, groups=64, dtype=F32)
+    assert _seconds(single, TENSOR) == pytest.approx(294_912 / 1e11 + 1e-9)
+
+
+def test_vector_peak_is_what_peak_flops_per_s_gives_without_matrix_units() -> None:
+    assert peak_flops_per_s(TENSOR, "float16") == 1e12
+    assert peak_flops_per_s(TENSOR, "float16", matrix=False) == 2e11
+    assert peak_flops_per_s(TENSOR, "bfloat16", matrix=False) == 1e11
+
+
+def test_datasheet_of_one_peak_is_enough() -> None:
+    bare = DeviceSpec("bare", "cpu", {F32: 1e9})
+    op = conv2d("c", (1, 16, 16, 64), out_channels=64, kernel=3, dtype=F32)
+    times = roofline(OpArrays.of([op]), bare)
+    assert times.padding.tolist() == [1.0]
+    assert times.total_s == pytest.approx([18_874_368 / 1e9 + LAUNCH_OVERHEAD_S["cpu"]])
 
 
 def test_missing_bandwidth_leaves_arithmetic_and_start() -> None:
