@@ -26,6 +26,8 @@ Genotype: TypeAlias = Int[np.ndarray, " d"]
 Genotypes: TypeAlias = Int[np.ndarray, "n d"]
 
 ARCHITECTURE_VERSION = 1
+STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
+"""How a config's options of a space are read: no unknown keys, no conversions."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Decision:
     """One choice: a name such as `stage1.depth`, and its options in ascending order of cost."""
 
     name: str
-    options: tuple[float, ...]
+    options: tuple[float | str, ...]
 
 
 class Block(Protocol):
@@ -42,7 +44,10 @@ class Block(Protocol):
     kind: ClassVar[str]
 
     def ops(self, shape: tuple[int, ...], *, dtype: str) -> tuple[Op, ...]:
-        """Operators on an input of `shape` (NHWC); the last one's output is the block's."""
+        """Operators on an input of `shape` (NHWC); the last one's output is the block's.
+
+        There are none where the block hands its input on.
+        """
         ...
 
 
@@ -78,8 +83,9 @@ class Architecture:
         shape: tuple[int, ...] = (batch_size, *self.input_shape)
         chain: list[tuple[Op, ...]] = []
         for block in self.blocks:
-            chain.append(block.ops(shape, dtype=dtype))
-            shape = chain[-1][-1].output_shape
+            found = block.ops(shape, dtype=dtype)
+            chain.append(found)
+            shape = found[-1].output_shape if found else shape
         return Workload.chain(chain, batch_size=batch_size, dtype=dtype)
 
     def to_json(self) -> str:
@@ -224,11 +230,20 @@ class BlockSlot:
         decisions: Genotype columns that choose its block.
         rows: The block for each combination of their options, in C order; None where it is left
             out.
+        repeat: How many places in a row hold that same block; it then gives what it reads.
     """
 
     name: str
     decisions: tuple[int, ...]
     rows: tuple[PlacedBlock | None, ...]
+    repeat: int = 1
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The name of each place: the slot's own, numbered from 1 where there are several."""
+        if self.repeat == 1:
+            return (self.name,)
+        return tuple(f"{self.name}{number}" for number in range(1, self.repeat + 1))
 
 
 class ChainSpace(ABC):
@@ -275,11 +290,12 @@ class ChainSpace(ABC):
         counts = cardinalities(self.decisions)
         chain: list[tuple[str, PlacedBlock]] = []
         for slot in self.slots:
-            columns = list(slot.decisions)
-            row = np.ravel_multi_index(tuple(genotype[columns]), tuple(counts[columns]))
-            placed = slot.rows[int(row)]
+            row = 0
+            for column in slot.decisions:
+                row = row * int(counts[column]) + int(genotype[column])
+            placed = slot.rows[row]
             if placed is not None:
-                chain.append((slot.name, placed))
+                chain += [(place, placed) for place in slot.places]
         return Architecture(
             space=self.name,
             input_shape=chain[0][1][1],
@@ -302,10 +318,10 @@ class ChainSpace(ABC):
         before = -1
         while before != (before := sum(int(options.sum()) for options in possible)):
             for slot in self.slots:
-                wanted = blocks.get(slot.name)
-                reads_image = slot.name == architecture.slots[0]
-                sizes = tuple(counts[list(slot.decisions)])
-                options = np.indices(sizes).reshape(len(sizes), -1)
+                wanted = blocks.get(slot.places[0])
+                reads_image = slot.places[0] == architecture.slots[0]
+                sizes = tuple(counts[column] for column in slot.decisions)
+                options = np.indices(sizes).reshape(len(sizes), len(slot.rows))
                 fits = np.array(
                     [
                         (row[0] if row else None) == wanted
@@ -333,14 +349,19 @@ class ChainSpace(ABC):
 
     def cost_table(self, *, batch_size: int, dtype: str) -> CostTable:
         """The operators of every block that a slot can hold."""
+        made: dict[int, tuple[Op, ...]] = {}
 
         def ops(placed: PlacedBlock | None) -> tuple[Op, ...]:
-            return placed[0].ops((batch_size, *placed[1]), dtype=dtype) if placed else ()
+            # Options without effect share a placed block, and so its operators.
+            if id(placed) not in made:
+                block_ops = placed[0].ops((batch_size, *placed[1]), dtype=dtype) if placed else ()
+                made[id(placed)] = block_ops
+            return made[id(placed)]
 
         return CostTable(
             cardinalities=tuple(int(count) for count in cardinalities(self.decisions)),
             slots=tuple(
-                Slot(slot.name, slot.decisions, tuple(ops(placed) for placed in slot.rows))
+                Slot(slot.name, slot.decisions, tuple(map(ops, slot.rows)), slot.repeat)
                 for slot in self.slots
             ),
             batch_size=batch_size,

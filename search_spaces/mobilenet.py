@@ -20,9 +20,9 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from latency_models import workload as ops
 from latency_models.workload import Op
 from search_spaces.base import (
+    STRICT,
     BlockSlot,
     ChainSpace,
     Decision,
@@ -31,9 +31,9 @@ from search_spaces.base import (
     check_genotypes,
     register_block,
 )
+from search_spaces.op_chain import OpChain
 
 CHANNEL_DIVISOR = 8
-STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
 
 
 def round_channels(channels: float) -> int:
@@ -55,14 +55,14 @@ class MobileNetStem:
 
     def ops(self, shape: tuple[int, ...], *, dtype: str) -> tuple[Op, ...]:
         """Operators on `[batch, height, width, in_channels]`."""
-        chain = _Chain(self, shape, dtype)
+        chain = OpChain(self, shape, dtype)
         chain.conv("conv", self.out_channels, kernel=3, stride=self.stride, function="hard_swish")
         identity = chain.last
         chain.conv(
             "depthwise", self.out_channels, kernel=3, groups=self.out_channels, function="relu"
         )
         chain.conv("project", self.out_channels, kernel=1)
-        chain.append(ops.add("identity", chain.shape, dtype=dtype, inputs=(chain.last, identity)))
+        chain.add("identity", identity)
         return chain.ops
 
 
@@ -90,7 +90,7 @@ class InvertedResidual:
 
     def ops(self, shape: tuple[int, ...], *, dtype: str) -> tuple[Op, ...]:
         """Operators on `[batch, height, width, in_channels]`."""
-        chain = _Chain(self, shape, dtype)
+        chain = OpChain(self, shape, dtype)
         width = self.expanded_channels
         chain.conv("expand", width, kernel=1, function=self.activation)
         chain.conv(
@@ -105,7 +105,7 @@ class InvertedResidual:
             chain.squeeze_excite(self.squeeze_channels)
         chain.conv("project", self.out_channels, kernel=1)
         if self.has_identity:
-            chain.append(ops.add("identity", chain.shape, dtype=dtype, inputs=(chain.last, -1)))
+            chain.add("identity", -1)
         return chain.ops
 
 
@@ -122,96 +122,12 @@ class MobileNetHead:
 
     def ops(self, shape: tuple[int, ...], *, dtype: str) -> tuple[Op, ...]:
         """Operators on `[batch, height, width, in_channels]`; the output is `[batch, classes]`."""
-        chain = _Chain(self, shape, dtype)
+        chain = OpChain(self, shape, dtype)
         chain.conv("conv", self.head_channels, kernel=1, function="hard_swish")
         chain.pool("pool")
         chain.linear("features", self.features, bias=False, function="hard_swish")
         chain.linear("classifier", self.classes, bias=True)
         return chain.ops
-
-
-class _Chain:
-    """Collects a block's operators; each reads the one before unless it says otherwise."""
-
-    def __init__(
-        self,
-        block: MobileNetStem | InvertedResidual | MobileNetHead,
-        shape: tuple[int, ...],
-        dtype: str,
-    ) -> None:
-        if shape[-1] != block.in_channels:
-            raise ValueError(
-                f"{block.kind}: expected {block.in_channels} input channels, got {shape[-1]}"
-            )
-        self.ops: tuple[Op, ...] = ()
-        self.shape = shape
-        self.dtype = dtype
-
-    @property
-    def last(self) -> int:
-        return len(self.ops) - 1
-
-    def append(self, op: Op) -> None:
-        self.ops = (*self.ops, op)
-        self.shape = op.output_shape
-
-    def _activate(self, name: str, function: str) -> None:
-        self.append(
-            ops.activation(
-                name, self.shape, function=function, dtype=self.dtype, inputs=(self.last,)
-            )
-        )
-
-    def conv(
-        self,
-        name: str,
-        channels: int,
-        *,
-        kernel: int,
-        stride: int = 1,
-        groups: int = 1,
-        function: str = "",
-    ) -> None:
-        """Convolution without bias, batch norm, and an activation if one is named."""
-        self.append(
-            ops.conv2d(
-                name,
-                self.shape,
-                out_channels=channels,
-                kernel=kernel,
-                stride=stride,
-                groups=groups,
-                dtype=self.dtype,
-                inputs=(self.last,),
-            )
-        )
-        self.append(ops.norm(f"{name}_norm", self.shape, dtype=self.dtype, inputs=(self.last,)))
-        if function:
-            self._activate(f"{name}_{function}", function)
-
-    def pool(self, name: str) -> None:
-        self.append(ops.global_pool(name, self.shape, dtype=self.dtype, inputs=(self.last,)))
-
-    def linear(self, name: str, features: int, *, bias: bool, function: str = "") -> None:
-        self.append(
-            ops.linear(
-                name,
-                self.shape,
-                out_features=features,
-                bias=bias,
-                dtype=self.dtype,
-                inputs=(self.last,),
-            )
-        )
-        if function:
-            self._activate(f"{name}_{function}", function)
-
-    def squeeze_excite(self, channels: int) -> None:
-        source, shape = self.last, self.shape
-        self.pool("squeeze")
-        self.linear("reduce", channels, bias=True, function="relu")
-        self.linear("excite", shape[-1], bias=True, function="hard_sigmoid")
-        self.append(ops.scale("scale", shape, dtype=self.dtype, inputs=(source, self.last)))
 
 
 @dataclass(frozen=True)

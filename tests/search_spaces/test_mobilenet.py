@@ -38,7 +38,7 @@ def space(**options: Any) -> MobileNetSpace:
 def test_a_decoded_network_stays_in_the_space(case: tuple[MobileNetSpace, np.ndarray]) -> None:
     made, genotype = case
     architecture = made.decode(genotype)
-    values = {
+    values: dict[str, Any] = {
         decision.name: decision.options[option]
         for decision, option in zip(made.decisions, genotype, strict=True)
     }

@@ -1,0 +1,120 @@
+"""Writing down a block's operators one after another."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from latency_models import workload as ops
+from latency_models.workload import Op
+from search_spaces.base import Block
+
+
+class _Reader(Block, Protocol):
+    """A block that knows how many channels it reads."""
+
+    @property
+    def in_channels(self) -> int: ...
+
+
+class OpChain:
+    """Collects a block's operators; each reads the one before unless it says otherwise.
+
+    Attributes:
+        ops: The operators so far.
+        shape: Of the last one's output, at first the block's input.
+
+    Raises:
+        ValueError: If the input has other channels than the block reads.
+    """
+
+    def __init__(self, block: _Reader, shape: tuple[int, ...], dtype: str) -> None:
+        if shape[-1] != block.in_channels:
+            raise ValueError(
+                f"{block.kind}: expected {block.in_channels} input channels, got {shape[-1]}"
+            )
+        self.ops: tuple[Op, ...] = ()
+        self.shape = shape
+        self.dtype = dtype
+
+    @property
+    def last(self) -> int:
+        """Position of the last operator, -1 being the block's input."""
+        return len(self.ops) - 1
+
+    def append(self, op: Op) -> None:
+        """Goes on from the output of `op`."""
+        self.ops = (*self.ops, op)
+        self.shape = op.output_shape
+
+    def conv(
+        self,
+        name: str,
+        channels: int,
+        *,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        norm: bool = True,
+        function: str = "",
+    ) -> None:
+        """Convolution without bias, batch norm unless `norm` is off, the activation if named."""
+        self.append(
+            ops.conv2d(
+                name,
+                self.shape,
+                out_channels=channels,
+                kernel=kernel,
+                stride=stride,
+                groups=groups,
+                dtype=self.dtype,
+                inputs=(self.last,),
+            )
+        )
+        if norm:
+            self.norm(f"{name}_norm")
+        if function:
+            self.activate(f"{name}_{function}", function)
+
+    def norm(self, name: str) -> None:
+        """Batch norm."""
+        self.append(ops.norm(name, self.shape, dtype=self.dtype, inputs=(self.last,)))
+
+    def activate(self, name: str, function: str) -> None:
+        """The activation that `function` names."""
+        self.append(
+            ops.activation(
+                name, self.shape, function=function, dtype=self.dtype, inputs=(self.last,)
+            )
+        )
+
+    def pool(self, name: str) -> None:
+        """Average over the whole map."""
+        self.append(ops.global_pool(name, self.shape, dtype=self.dtype, inputs=(self.last,)))
+
+    def linear(self, name: str, features: int, *, bias: bool, function: str = "") -> None:
+        """Matrix product, and the activation if named."""
+        self.append(
+            ops.linear(
+                name,
+                self.shape,
+                out_features=features,
+                bias=bias,
+                dtype=self.dtype,
+                inputs=(self.last,),
+            )
+        )
+        if function:
+            self.activate(f"{name}_{function}", function)
+
+    def squeeze_excite(self, channels: int) -> None:
+        """A gate a channel, from the map's means by way of `channels` features."""
+        source, shape = self.last, self.shape
+        self.pool("squeeze")
+        self.linear("reduce", channels, bias=True, function="relu")
+        self.linear("excite", shape[-1], bias=True, function="hard_sigmoid")
+        self.append(ops.scale("scale", shape, dtype=self.dtype, inputs=(source, self.last)))
+
+    def add(self, name: str, other: int) -> None:
+        """Adds the output of the operator at `other`."""
+        inputs = (self.last, other)
+        self.append(ops.add(name, self.shape, dtype=self.dtype, inputs=inputs))
