@@ -87,12 +87,22 @@ def peak_flops_per_s(
         ValueError: If `threads` is not positive, or the device can compute the dtype in no way
             known.
     """
+    computed_in = computing_dtype(spec, dtype)
+    peak = spec.peak_flops_per_s[computed_in]
+    if not matrix:
+        peak = spec.vector_peak_flops_per_s.get(computed_in, peak)
+    return peak * _share(spec, threads)
+
+
+def computing_dtype(spec: DeviceSpec, dtype: str) -> str:
+    """The dtype that a device computes in when asked for another.
+
+    Raises:
+        ValueError: If the device can compute the dtype in no way known.
+    """
     for candidate in (dtype, *_COMPUTES_IN.get(dtype, ())):
         if candidate in spec.peak_flops_per_s:
-            peak = spec.peak_flops_per_s[candidate]
-            if not matrix:
-                peak = spec.vector_peak_flops_per_s.get(candidate, peak)
-            return peak * _share(spec, threads)
+            return candidate
     raise ValueError(
         f"device {spec.name!r}: no peak for {dtype}, only for {', '.join(spec.peak_flops_per_s)}"
     )
