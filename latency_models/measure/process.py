@@ -8,18 +8,14 @@ by the environment.
 
 import json
 import os
-import selectors
-import signal
-import subprocess
 import sys
-import tempfile
-import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any
 
+from latency_models.measure.command import COMMAND, measure_by_command
+from latency_models.measure.lines import LineProcess
 from latency_models.measure.result import Measured
 from latency_models.measure.runtimes import find_runtime
 from latency_models.measure.timing import TimingPlan
@@ -35,155 +31,138 @@ _THREAD_VARIABLES = (
 
 
 def measure(
-    files: Sequence[Path],
+    files: Iterable[Path],
     *,
     runtime: str,
     input_shape: Sequence[int],
     dtype: str,
+    compute_dtype: str | None = None,
     threads: int = 1,
     timing: TimingPlan | None = None,
     timeout_s: float = 120.0,
+    command: Sequence[str] = (),
 ) -> Generator[Measured, None, None]:
     """Measures networks on this machine, one after another, in the order given.
 
     Args:
-        files: What the runtime reads, see `RUNTIMES`.
-        runtime: A key of `RUNTIMES`.
+        files: What the runtime reads, see `RUNTIMES`; each is asked for once the one before is
+            measured.
+        runtime: A key of `RUNTIMES`, or `command` for a program of the user's.
         input_shape: Of the network's one input, batch included.
         dtype: Of that input.
+        compute_dtype: What the runtime is told to compute in, where it can be told; None leaves
+            that to the file (and to float32 where the file says float).
         threads: Processors and threads that the runtime may use.
         timing: How long to time each; the defaults of `TimingPlan` if None.
         timeout_s: For one file, compilation included.
+        command: With the runtime `command`, the program and its arguments; `measure.command` has
+            the protocol.
 
     Yields:
         One result a file; a crash, a time-out or an unreadable file is a failed one.
 
     Raises:
-        ValueError: If an option is not valid here, or the runtime does not start.
+        ValueError: If an option is not valid here, or the runtime is not installed or does not
+            start.
     """
-    _check(runtime, dtype, threads)
+    _check_dtypes(dtype, compute_dtype)
+    plan = timing or TimingPlan()
+    if (runtime == COMMAND) != bool(command):
+        raise ValueError(
+            f"command: the program goes with the runtime {COMMAND!r} and no other, which needs one;"
+            f" got {list(command)} with {runtime!r}"
+        )
+    if runtime == COMMAND:
+        if threads < 1:
+            raise ValueError(f"threads must be at least 1, got {threads}")
+        request: dict[str, Any] = {
+            "input_shape": list(input_shape),
+            "dtype": dtype,
+            "compute_dtype": compute_dtype,
+            "threads": threads,
+            "timing": asdict(plan),
+        }
+        return measure_by_command(
+            files, command=tuple(command), request=request, plan=plan, timeout_s=timeout_s
+        )
+    found = find_runtime(runtime)
+    if not 1 <= threads <= len(_cpus()):
+        raise ValueError(f"threads must be 1 to {len(_cpus())} on this machine, got {threads}")
+    if compute_dtype is not None and compute_dtype not in found.compute_dtypes:
+        valid = ", ".join(found.compute_dtypes) or "none, the file says what it computes in"
+        raise ValueError(f"compute_dtype of {runtime}: valid are {valid}; got {compute_dtype!r}")
     setting = {
         "runtime": runtime,
-        "module": find_runtime(runtime).module,
+        "module": found.module,
         "input_shape": list(input_shape),
         "dtype": dtype,
         "threads": threads,
         "cpus": _cpus()[:threads],
-        "timing": asdict(timing or TimingPlan()),
+        "timing": asdict(plan),
+        "options": {} if compute_dtype is None else {"compute_dtype": compute_dtype},
     }
-    return _measure_all(tuple(files), setting, timeout_s)
+    return _measure_all(files, setting, timeout_s)
 
 
 def _measure_all(
-    files: tuple[Path, ...], setting: dict[str, Any], timeout_s: float
+    files: Iterable[Path], setting: dict[str, Any], timeout_s: float
 ) -> Generator[Measured, None, None]:
     remaining = iter(files)
     path = next(remaining, None)
     while path is not None:
-        with _Worker(setting) as worker:
+        with LineProcess(
+            [sys.executable, "-m", "latency_models.measure.worker"],
+            name=setting["runtime"],
+            environment=_environment(setting["threads"]),
+        ) as worker:
+            environment = _start(worker, setting)
             while path is not None:
-                result = worker.measure(path, timeout_s)
-                yield result
+                yield _ask(worker, path, timeout_s, environment)
                 path = next(remaining, None)
                 if not worker.alive:
                     break
 
 
-class _Worker:
-    """A measuring process; `alive` is False once it crashed or was ended for taking too long."""
+def _start(worker: LineProcess, setting: dict[str, Any]) -> dict[str, Any]:
+    """The environment, once the runtime is loaded."""
+    worker.send(setting)
+    line, problem = worker.receive(_START_TIMEOUT_S)
+    answer: dict[str, Any] = {"fatal": problem} if line is None else json.loads(line)
+    if "fatal" in answer:
+        raise ValueError(f"runtime {setting['runtime']!r} does not start: {answer['fatal']}")
+    return answer["environment"]
 
-    def __init__(self, setting: dict[str, Any]) -> None:
-        self._runtime: str = setting["runtime"]
-        self._errors: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "latency_models.measure.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=_environment(setting["threads"]),
-        )
-        self._buffer = b""
-        self.alive = True
-        self._send(setting)
-        answer, problem = self._receive(_START_TIMEOUT_S)
-        if answer is None or "fatal" in answer:
-            self.close()
-            reason = answer["fatal"] if answer else problem
-            raise ValueError(f"runtime {self._runtime!r} does not start: {reason}")
-        self._environment: dict[str, Any] = answer["environment"]
 
-    def measure(self, path: Path, timeout_s: float) -> Measured:
-        """The result of one file."""
-        failed = Measured(path, "failed", environment=self._environment)
-        if not path.is_file():
-            return replace(failed, error=f"no such file: {path}")
-        self._send({"path": str(path.resolve())})
-        answer, problem = self._receive(timeout_s)
-        if answer is None:
-            self.close()
-            return replace(failed, error=problem)
-        if answer["status"] == "failed":
-            return replace(failed, error=answer["error"])
-        low, high = answer["confidence_interval_s"]
-        return Measured(
-            path=path,
-            status=answer["status"],
-            latency_s=answer["latency_s"],
-            samples_s=tuple(answer["samples_s"]),
-            confidence_interval_s=(low, high),
-            environment=self._environment,
-        )
-
-    def close(self) -> None:
-        """Ends the process."""
-        self.alive = False
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._errors):
-            if stream is not None:
-                _close_quietly(stream)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def _send(self, body: dict[str, Any]) -> None:
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(body).encode() + b"\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            return  # it has died, which receiving finds out and explains
-
-    def _receive(self, timeout_s: float) -> tuple[dict[str, Any] | None, str]:
-        """The next answer, or None and what went wrong."""
-        assert self._process.stdout is not None
-        deadline = time.monotonic() + timeout_s
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            while b"\n" not in self._buffer:
-                if not selector.select(max(deadline - time.monotonic(), 0)):
-                    return None, f"no result within {timeout_s:g} s"
-                chunk = os.read(self._process.stdout.fileno(), 1 << 16)
-                if not chunk:
-                    return None, self._explain_end()
-                self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return json.loads(line), ""
-
-    def _explain_end(self) -> str:
-        code = self._process.wait()
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip().splitlines()
-        return f"the process of {self._runtime} {how}" + (f": {said[-1]}" if said else "")
+def _ask(
+    worker: LineProcess, path: Path, timeout_s: float, environment: dict[str, Any]
+) -> Measured:
+    """The result of one file; the worker is not alive any more if it did not survive it."""
+    failed = Measured(path, "failed", environment=environment)
+    if not path.is_file():
+        return replace(failed, error=f"no such file: {path}")
+    worker.send({"path": str(path.resolve())})
+    line, problem = worker.receive(timeout_s)
+    if line is None:
+        return replace(failed, error=problem)
+    answer = json.loads(line)
+    if answer["status"] == "failed":
+        return replace(failed, error=answer["error"])
+    low, high = answer["confidence_interval_s"]
+    before, after = answer["states"]
+    frequencies = before["frequency_hz"], after["frequency_hz"]
+    return Measured(
+        path=path,
+        status=answer["status"],
+        latency_s=answer["latency_s"],
+        samples_s=tuple(answer["samples_s"]),
+        confidence_interval_s=(low, high),
+        marks=tuple(answer["marks"]),
+        attempts=answer["attempts"],
+        compile_s=answer["compile_s"],
+        reference_s=(before["reference_s"], after["reference_s"]),
+        frequency_hz=None if None in frequencies else frequencies,
+        environment=environment,
+    )
 
 
 def _environment(threads: int) -> dict[str, str]:
@@ -202,16 +181,7 @@ def _cpus() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def _check(runtime: str, dtype: str, threads: int) -> None:
-    find_runtime(runtime)
-    if dtype not in DTYPE_BYTES:
-        raise ValueError(f"unknown dtype {dtype!r}, valid: {', '.join(DTYPE_BYTES)}")
-    if not 1 <= threads <= len(_cpus()):
-        raise ValueError(f"threads must be 1 to {len(_cpus())} on this machine, got {threads}")
-
-
-def _close_quietly(stream: Any) -> None:
-    try:
-        stream.close()
-    except BrokenPipeError:
-        return  # what was still to be written has nobody left to read it
+def _check_dtypes(dtype: str, compute_dtype: str | None) -> None:
+    for name, value in (("dtype", dtype), ("compute_dtype", compute_dtype or dtype)):
+        if value not in DTYPE_BYTES:
+            raise ValueError(f"unknown {name} {value!r}, valid: {', '.join(DTYPE_BYTES)}")

@@ -12,11 +12,21 @@ class Measured:
 
     Attributes:
         path: The file.
-        status: `ok`; `noisy` when the samples scatter or drift even after repeats; `failed`.
+        status: `ok`; `noisy` when the samples scatter or drift, or the machine was slowed, even
+            after repeats; `failed`.
         latency_s: Median of the samples; None if it failed.
         samples_s: Seconds a call, each sample the mean of as many calls as a sample needs to be
             timed well.
-        confidence_interval_s: Of the median, at 95 %, from order statistics.
+        confidence_interval_s: Of the median, at the confidence of the timing plan (95 % unless
+            changed), from order statistics.
+        marks: What is wrong with the samples: `scattered`, `drifting`, `unsettled`, `slowed`,
+            `throttled`; and `imprecise` where the interval is wider than the plan asked for, which
+            alone makes no noisy run.
+        attempts: Runs that were made; more than one where a noisy run was repeated.
+        compile_s: Time to read and compile the network, which no sample contains.
+        reference_s: Time of the machine's reference loop before and after the samples, where it
+            was timed.
+        frequency_hz: Its clock likewise, where the operating system tells it.
         error: Why it failed.
         environment: Runtime versions, processor, governor, threads, date.
     """
@@ -26,6 +36,11 @@ class Measured:
     latency_s: float | None = None
     samples_s: tuple[float, ...] = ()
     confidence_interval_s: tuple[float, float] | None = None
+    marks: tuple[str, ...] = ()
+    attempts: int = 0
+    compile_s: float | None = None
+    reference_s: tuple[float, float] | None = None
+    frequency_hz: tuple[float, float] | None = None
     error: str | None = None
     environment: Mapping[str, Any] = field(default_factory=dict[str, Any])
 

@@ -2,32 +2,55 @@
 
 A runtime is a module with two functions, imported in the measuring process only:
 
-    load(path, *, input_shape, dtype, threads) -> Callable[[], object]   a call that runs the
-    network once, to the end describe() -> dict[str, str]
-    versions, and the device it runs on
+    load(path, *, input_shape, dtype, threads) -> Callable[[], object]
+        compiles the network; the call runs it once, to the end
+    describe() -> dict[str, str]
+        versions, and the device it runs on
+
+One that can be told what to compute in, whatever the file says, has `compute_dtypes`, and its
+`load` takes a `compute_dtype` too.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """Where a runtime is, the files that it reads, and what their networks may compute in."""
+    """Where a runtime is, the files that it reads, and what their networks may compute in.
+
+    Attributes:
+        module: What is imported in the measuring process.
+        suffix: Ending of the files.
+        reads: What they hold.
+        dtypes: What their networks may compute in.
+        compute_dtypes: Those that it can be told to compute in; empty if the file alone decides.
+        package: What has to be installed.
+        install: What `pip install` is given for that.
+    """
 
     module: str
     suffix: str
     reads: str
     dtypes: tuple[str, ...]
+    compute_dtypes: tuple[str, ...] = ()
+    package: str = ""
+    install: str = ""
+
+    @property
+    def installed(self) -> bool:
+        """Whether its package is there."""
+        return not self.package or find_spec(self.package) is not None
 
 
 class RuntimeModule(Protocol):
     """What the module of a runtime offers."""
 
     def load(
-        self, path: Path, *, input_shape: tuple[int, ...], dtype: str, threads: int
+        self, path: Path, *, input_shape: tuple[int, ...], dtype: str, threads: int, **options: Any
     ) -> Callable[[], object]:
         """Compiles the network and returns a call that runs it once, to the end."""
         ...
@@ -43,12 +66,25 @@ RUNTIMES: dict[str, Runtime] = {
         ".jaxexport",
         "a function of one array that jax.export has serialised, its weights inside",
         ("float32", "bfloat16", "float16"),
+        package="jax",
+        install="ridgeline-nas",
     ),
     "onnxruntime": Runtime(
         "latency_models.measure.onnx_runtime",
         ".onnx",
-        "an ONNX model with one input",
-        ("float32",),
+        "an ONNX model with one input; one that computes in int8 is quantised (QDQ)",
+        ("float32", "int8"),
+        package="onnxruntime",
+        install="ridgeline-nas",
+    ),
+    "openvino": Runtime(
+        "latency_models.measure.open_vino",
+        ".onnx",
+        "an ONNX model with one input; one that computes in int8 is quantised (QDQ)",
+        ("float32", "bfloat16", "int8"),
+        compute_dtypes=("float32", "bfloat16", "float16"),
+        package="openvino",
+        install="ridgeline-nas[openvino]",
     ),
 }
 
@@ -57,8 +93,14 @@ def find_runtime(name: str) -> Runtime:
     """The runtime of that name.
 
     Raises:
-        ValueError: If there is none; says which there are.
+        ValueError: If there is none, saying which there are; or if it is not installed, saying
+            what installs it.
     """
     if name not in RUNTIMES:
-        raise ValueError(f"unknown runtime {name!r}, valid: {', '.join(RUNTIMES)}")
-    return RUNTIMES[name]
+        raise ValueError(f"unknown runtime {name!r}, valid: {', '.join(RUNTIMES)}, command")
+    runtime = RUNTIMES[name]
+    if not runtime.installed:
+        raise ValueError(
+            f"runtime {name!r} needs the package {runtime.package}: pip install '{runtime.install}'"
+        )
+    return runtime

@@ -9,15 +9,16 @@ import importlib
 import json
 import os
 import platform
-import re
 import sys
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from latency_models.measure.machine import cpu_model, governor, machine_state
 from latency_models.measure.runtimes import RuntimeModule
-from latency_models.measure.timing import TimingPlan, time_call
+from latency_models.measure.timing import Reference, TimingPlan, time_call
 
 
 def main() -> None:
@@ -30,26 +31,35 @@ def main() -> None:
             os.sched_setaffinity(0, setting["cpus"])
         runtime = cast(RuntimeModule, importlib.import_module(setting["module"]))
         environment = _environment(runtime, setting)
+        reference = Reference(lambda: machine_state(setting["cpus"]))
     except Exception as error:
         _answer(answers, {"fatal": f"{type(error).__name__}: {error}"})
         return
     _answer(answers, {"environment": environment})
     plan = TimingPlan(**setting["timing"])
     for line in sys.stdin:
-        _answer(answers, _measure(runtime, Path(json.loads(line)["path"]), setting, plan))
+        path = Path(json.loads(line)["path"])
+        _answer(answers, _measure(runtime, path, setting, plan, reference))
 
 
 def _measure(
-    runtime: RuntimeModule, path: Path, setting: dict[str, Any], plan: TimingPlan
+    runtime: RuntimeModule,
+    path: Path,
+    setting: dict[str, Any],
+    plan: TimingPlan,
+    reference: Reference,
 ) -> dict[str, Any]:
     try:
+        started = time.perf_counter()
         call = runtime.load(
             path,
             input_shape=tuple(setting["input_shape"]),
             dtype=setting["dtype"],
             threads=setting["threads"],
+            **setting["options"],
         )
-        timing = time_call(call, plan, clock=time.perf_counter)
+        compile_s = time.perf_counter() - started
+        timing = time_call(call, plan, clock=time.perf_counter, reference=reference)
     except Exception as error:
         return {"status": "failed", "error": f"{type(error).__name__}: {error}"}
     return {
@@ -57,6 +67,10 @@ def _measure(
         "latency_s": timing.latency_s,
         "samples_s": timing.samples_s,
         "confidence_interval_s": timing.confidence_interval_s,
+        "marks": timing.marks,
+        "attempts": timing.attempts,
+        "compile_s": compile_s,
+        "states": [asdict(state) for state in timing.states or ()],
     }
 
 
@@ -64,25 +78,14 @@ def _environment(runtime: RuntimeModule, setting: dict[str, Any]) -> dict[str, A
     return {
         "runtime": setting["runtime"],
         "versions": {"python": platform.python_version(), **runtime.describe()},
-        "cpu_model": _cpu_model(),
-        "governor": _governor(setting["cpus"]),
+        "cpu_model": cpu_model(),
+        "governor": governor(setting["cpus"][0]),
         "threads": setting["threads"],
+        **setting["options"],
         "cpus": setting["cpus"],
         "platform": platform.platform(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _cpu_model() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    text = cpuinfo.read_text() if cpuinfo.exists() else ""
-    found = re.search(r"^(?:model name|Model)\s*:\s*(.*)$", text, re.MULTILINE)
-    return found[1] if found else platform.processor() or platform.machine()
-
-
-def _governor(cpus: list[int]) -> str | None:
-    path = Path(f"/sys/devices/system/cpu/cpu{cpus[0]}/cpufreq/scaling_governor")
-    return path.read_text().strip() if path.exists() else None
 
 
 def _answer(answers: TextIO, body: dict[str, Any]) -> None:

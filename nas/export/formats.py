@@ -95,5 +95,5 @@ FORMATS = {
 }
 """File formats by the name that a config gives."""
 
-RUNTIME_FORMATS = {"xla": "stablehlo", "onnxruntime": "onnx"}
+RUNTIME_FORMATS = {"xla": "stablehlo", "onnxruntime": "onnx", "openvino": "onnx"}
 """The format that each measurable runtime loads."""

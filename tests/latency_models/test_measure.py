@@ -2,7 +2,10 @@
 
 import os
 import textwrap
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -44,7 +47,17 @@ def _onnx(path: Path, width: int) -> Path:
     return path
 
 
-WRITERS = {"xla": _jaxexport, "onnxruntime": _onnx}
+WRITERS = {"xla": _jaxexport, "onnxruntime": _onnx, "openvino": _onnx}
+BY_RUNTIME = pytest.mark.parametrize(
+    "runtime",
+    [
+        pytest.param(
+            name,
+            marks=pytest.mark.skipif(not RUNTIMES[name].installed, reason="not installed"),
+        )
+        for name in WRITERS
+    ],
+)
 
 
 def _check_success(result: Measured) -> None:
@@ -54,9 +67,14 @@ def _check_success(result: Measured) -> None:
     assert result.confidence_interval_s is not None
     low, high = result.confidence_interval_s
     assert 0 < low <= result.latency_s <= high < 1
+    assert result.compile_s is not None
+    assert result.compile_s > 0
+    assert result.reference_s is not None
+    assert min(result.reference_s) > 0
+    assert result.attempts == 1
 
 
-@pytest.mark.parametrize("runtime", WRITERS)
+@BY_RUNTIME
 def test_runtime_measures_good_files_and_reports_bad_ones(runtime: str, tmp_path: Path) -> None:
     suffix = RUNTIMES[runtime].suffix
     small = WRITERS[runtime](tmp_path / f"small{suffix}", 32)
@@ -80,10 +98,12 @@ def test_runtime_measures_good_files_and_reports_bad_ones(runtime: str, tmp_path
     assert environment["threads"] == 1
     assert len(environment["cpus"]) == 1
     assert {"python", "device"} < set(environment["versions"])
+    assert environment["cpu_model"]
+    assert "governor" in environment
     assert results[0].to_dict()["path"] == str(small)
 
 
-@pytest.mark.parametrize("runtime", WRITERS)
+@BY_RUNTIME
 def test_wrong_input_shape_is_a_failed_row_that_names_both(runtime: str, tmp_path: Path) -> None:
     path = WRITERS[runtime](tmp_path / f"net{RUNTIMES[runtime].suffix}", 8)
     (result,) = measure([path], runtime=runtime, input_shape=(1, 65), dtype="float32", timing=QUICK)
@@ -110,6 +130,8 @@ def hazard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
                     os._exit(3)
                 if what == "hang":
                     time.sleep(600)
+                if what == "compile":
+                    time.sleep(0.5)
                 return lambda: time.sleep(0.001)
 
             def describe():
@@ -143,6 +165,32 @@ def test_crash_and_time_out_are_rows_and_the_rest_is_measured(hazard: str, tmp_p
     assert "ended with 3" in (results[4].error or "")
     processes = [result.environment["versions"]["pid"] for result in results]
     assert processes[0] == processes[1] != processes[2] == processes[3] != processes[4]
+
+
+def test_compilation_is_told_apart_from_the_samples(hazard: str, tmp_path: Path) -> None:
+    (result,) = measure(
+        _words(tmp_path, "compile"), runtime=hazard, input_shape=SHAPE, dtype="int8", timing=QUICK
+    )
+    assert result.compile_s is not None
+    assert 0.5 <= result.compile_s < 5
+    assert max(result.samples_s) < 0.5
+
+
+def test_files_are_asked_for_one_by_one(hazard: str, tmp_path: Path) -> None:
+    files = _words(tmp_path, "fine", "fine")
+    asked: list[Path] = []
+
+    def ask() -> Iterator[Path]:
+        for path in files:
+            asked.append(path)
+            yield path
+
+    results = measure(ask(), runtime=hazard, input_shape=SHAPE, dtype="int8", timing=QUICK)
+    next(results)
+    assert asked == files[:1]
+    next(results)
+    assert asked == files
+    results.close()
 
 
 def test_worker_is_bound_to_as_many_processors_as_threads(hazard: str, tmp_path: Path) -> None:
@@ -183,9 +231,56 @@ def test_runtime_that_does_not_start_is_one_clear_error(
 
 
 def test_options_are_checked_before_anything_starts() -> None:
-    with pytest.raises(ValueError, match="unknown runtime 'tvm', valid: xla, onnxruntime"):
+    valid = "valid: xla, onnxruntime, openvino, command"
+    with pytest.raises(ValueError, match=f"unknown runtime 'tvm', {valid}"):
         measure([], runtime="tvm", input_shape=SHAPE, dtype="float32")
     with pytest.raises(ValueError, match="threads must be 1 to"):
         measure([], runtime="xla", input_shape=SHAPE, dtype="float32", threads=10_000)
     with pytest.raises(ValueError, match="unknown dtype 'float64', valid: float32"):
         measure([], runtime="xla", input_shape=SHAPE, dtype="float64")
+    with pytest.raises(ValueError, match="compute_dtype of xla: valid are none, the file says"):
+        measure([], runtime="xla", input_shape=SHAPE, dtype="float32", compute_dtype="bfloat16")
+    with pytest.raises(ValueError, match="command: the program goes with the runtime 'command'"):
+        measure([], runtime="xla", input_shape=SHAPE, dtype="float32", command=["true"])
+    with pytest.raises(ValueError, match="which needs one"):
+        measure([], runtime="command", input_shape=SHAPE, dtype="float32")
+
+
+def test_runtime_that_is_not_installed_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = replace(RUNTIMES["openvino"], package="no_such_package")
+    monkeypatch.setitem(RUNTIMES, "openvino", absent)
+    assert not absent.installed
+    with pytest.raises(ValueError, match=r"pip install 'ridgeline-nas\[openvino\]'"):
+        measure([], runtime="openvino", input_shape=SHAPE, dtype="float32")
+
+
+@pytest.mark.skipif(not RUNTIMES["openvino"].installed, reason="not installed")
+@pytest.mark.parametrize("compute_dtype", RUNTIMES["openvino"].compute_dtypes)
+def test_openvino_computes_in_what_it_is_told_or_says_that_it_cannot(
+    compute_dtype: str, tmp_path: Path
+) -> None:
+    from latency_models.measure import open_vino
+
+    path = _onnx(tmp_path / "network.onnx", 64)
+    precision, capability = {
+        "float32": ("f32", "FP32"),
+        "bfloat16": ("bf16", "BF16"),
+        "float16": ("f16", "FP16"),
+    }[compute_dtype]
+
+    def load() -> Any:
+        return open_vino.load(
+            path, input_shape=SHAPE, dtype="float32", threads=1, compute_dtype=compute_dtype
+        )
+
+    if capability not in open_vino.describe()["capabilities"].split(", "):
+        with pytest.raises(ValueError, match=f"does not compute in {compute_dtype}"):
+            load()
+        return
+    run = load()
+    nodes = run.__self__.get_compiled_model().get_runtime_model().get_ops()
+    used = {
+        node.get_rt_info()["layerType"].astype(str): node.get_rt_info()["runtimePrecision"]
+        for node in nodes
+    }
+    assert str(used["FullyConnected"].astype(str)) == precision
