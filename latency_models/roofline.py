@@ -165,6 +165,15 @@ def memory_seconds(
     return read * per_byte[read_level] + (moved_bytes - read) * per_byte[level]
 
 
+def bandwidths_bytes_per_s(spec: DeviceSpec, *, threads: int | None = None) -> dict[str, float]:
+    """Those that the datasheet gives, by the cache's name, main memory last as `memory`."""
+    share = _share(spec, threads)
+    levels = {c.name: c.bandwidth_bytes_per_s for c in spec.caches}
+    known = {name: rate * share for name, rate in levels.items() if rate is not None}
+    main = spec.memory_bandwidth_bytes_per_s
+    return known if main is None else {**known, "memory": main}
+
+
 def read_bytes(ops: OpArrays) -> Float[np.ndarray, " m"]:
     """Bytes of activations that each operator reads from memory or caches."""
     return np.where(ops.fused, ops.other_input_bytes, ops.input_bytes)
