@@ -20,6 +20,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 _CPU0 = Path("/sys/devices/system/cpu/cpu0")
 _UNITS = 2
 _FLOPS_PER_FMA = 2
+_FLOAT32_BITS = 32
 _MEMORY_BUFFER_BYTES = 64 * 2**20
 _UNKNOWN_FREQUENCY_HZ = 2e9
 
@@ -33,7 +34,8 @@ def host_device() -> DeviceSpec:
     frequency, frequency_source = _frequency_hz(text)
     affinity = hasattr(os, "sched_getaffinity")
     cores = len(os.sched_getaffinity(0)) if affinity else os.cpu_count() or 1
-    peaks, vector = _peaks_per_core(flags, frequency)
+    bits, vector = _vector(flags)
+    peaks = _peaks_per_core(flags, bits, frequency)
     copied = "a copy timed on this machine, bytes read and written"
     return DeviceSpec(
         name="host",
@@ -44,6 +46,7 @@ def host_device() -> DeviceSpec:
         cores=cores,
         frequency_hz=frequency,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        vector_bits=bits,
         sources={
             "peak_flops_per_s": f"{cores} cores x {_UNITS} multiply-add units of {vector}"
             f" x {frequency / 1e9:.2f} GHz",
@@ -52,6 +55,7 @@ def host_device() -> DeviceSpec:
             "cores": "the processor affinity of this process",
             "frequency_hz": frequency_source,
             "memory_bytes": "sysconf(_SC_PHYS_PAGES)",
+            "vector_bits": f"{vector}, {_CPUINFO}",
         },
     )
 
@@ -66,17 +70,22 @@ def _frequency_hz(cpuinfo: str) -> tuple[float, str]:
     return _UNKNOWN_FREQUENCY_HZ, "not reported by the operating system; 2 GHz assumed"
 
 
-def _peaks_per_core(flags: frozenset[str], frequency_hz: float) -> tuple[dict[str, float], str]:
-    """Peak of one core for each dtype with instructions of its own, and the vector's name."""
+def _vector(flags: frozenset[str]) -> tuple[int, str]:
+    """Bits of the widest vectors, and their name."""
     if "avx512f" in flags:
-        lanes, vector = 16, "AVX-512"
-    elif {"avx2", "fma"} <= flags:
-        lanes, vector = 8, "AVX2"
-    elif "asimd" in flags or platform.machine() in ("arm64", "aarch64"):
-        lanes, vector = 4, "NEON"
-    else:
-        lanes, vector = 4, "128-bit vectors"
-    base = lanes * _UNITS * _FLOPS_PER_FMA * frequency_hz
+        return 512, "AVX-512"
+    if {"avx2", "fma"} <= flags:
+        return 256, "AVX2"
+    if "asimd" in flags or platform.machine() in ("arm64", "aarch64"):
+        return 128, "NEON"
+    return 128, "128-bit vectors"
+
+
+def _peaks_per_core(
+    flags: frozenset[str], vector_bits: int, frequency_hz: float
+) -> dict[str, float]:
+    """Peak of one core for each dtype with instructions of its own."""
+    base = vector_bits // _FLOAT32_BITS * _UNITS * _FLOPS_PER_FMA * frequency_hz
     peaks = {"float32": base}
     if flags & {"avx512_bf16", "bf16"}:
         peaks["bfloat16"] = 2 * base
@@ -84,7 +93,7 @@ def _peaks_per_core(flags: frozenset[str], frequency_hz: float) -> tuple[dict[st
         peaks["float16"] = 2 * base
     if flags & {"avx512_vnni", "avx_vnni", "asimddp"}:
         peaks["int8"] = 4 * base
-    return peaks, vector
+    return peaks
 
 
 def _caches(cores: int) -> tuple[CacheLevel, ...]:
