@@ -2,8 +2,9 @@
 
 from search_spaces.base import Architecture, Block, Decision, Genotype, Genotypes, SearchSpace
 from search_spaces.mobilenet import MobileNetOptions, MobileNetSpace
+from search_spaces.nasbench201 import NasBench201Options, NasBench201Space
 
-SPACES = {MobileNetSpace.name: MobileNetSpace}
+SPACES = {space.name: space for space in (MobileNetSpace, NasBench201Space)}
 """Search spaces by the name that a config gives."""
 
 __all__ = [
@@ -15,5 +16,7 @@ __all__ = [
     "Genotypes",
     "MobileNetOptions",
     "MobileNetSpace",
+    "NasBench201Options",
+    "NasBench201Space",
     "SearchSpace",
 ]

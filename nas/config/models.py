@@ -28,10 +28,13 @@ from latency_models import DEVICES
 from latency_models.measure import RUNTIMES
 from nas.data import DATASETS
 from nas.evolution.constraints import parse_constraint
-from search_spaces import SPACES, SearchSpace
+from search_spaces import MobileNetSpace, SearchSpace
 
 HOST = "host"
 """The device name that means the machine the search runs on."""
+
+SUPERNET_SPACES: Mapping[str, type[MobileNetSpace]] = {MobileNetSpace.name: MobileNetSpace}
+"""Search spaces whose networks can share a supernet's weights, by name."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -96,7 +99,7 @@ class SpaceConfig(Section):
 
     model_config = ConfigDict(extra="allow")
 
-    name: Annotated[str, _known(SPACES)]
+    name: Annotated[str, _known(SUPERNET_SPACES)]
     """Which search space."""
 
     @cached_property
@@ -110,12 +113,12 @@ class SpaceConfig(Section):
         Raises:
             ValueError: If the images do not fit the options.
         """
-        space: Any = SPACES[self.name]
+        space: Any = SUPERNET_SPACES[self.name]
         return space(options=self.options, image_shape=image_shape, classes=classes)
 
     @property
     def _adapter(self) -> TypeAdapter[Any]:
-        return TypeAdapter(SPACES[self.name].Options)
+        return TypeAdapter(SUPERNET_SPACES[self.name].Options)
 
     @model_validator(mode="after")
     def _check_options(self) -> Self:

@@ -8,9 +8,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from latency_models.measure import RUNTIMES
-from nas.config.models import Config
+from nas.config.models import SUPERNET_SPACES, Config
 from nas.data import DATASETS
-from search_spaces import SPACES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -21,7 +20,7 @@ def config_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = schema["$defs"]
     definitions["DataConfig"]["properties"]["name"]["enum"] = sorted(DATASETS)
     definitions["TargetConfig"]["properties"]["runtime"]["anyOf"][0]["enum"] = sorted(RUNTIMES)
-    spaces = [_space_schema(name, definitions) for name in sorted(SPACES)]
+    spaces = [_space_schema(name, definitions) for name in sorted(SUPERNET_SPACES)]
     description = definitions["SpaceConfig"]["description"]
     definitions["SpaceConfig"] = {
         "title": "SpaceConfig",
@@ -66,7 +65,7 @@ def _inside(
 
 
 def _space_schema(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
-    options = TypeAdapter(SPACES[name].Options).json_schema(ref_template="#/$defs/{model}")
+    options = TypeAdapter(SUPERNET_SPACES[name].Options).json_schema(ref_template="#/$defs/{model}")
     definitions.update(options.pop("$defs", {}))
     options["properties"] = {"name": {"const": name}, **options["properties"]}
     options["required"] = ["name", *options.get("required", ())]

@@ -129,6 +129,7 @@ MISTAKES = {
     "space.kernel_sizes=[three]": 'space.kernel_sizes.0 must be an integer, got "three"',
     "space.kernel_sizes=[4]": "space.kernel_sizes must be odd, got [4]",
     "space.name=resnet": "space.name must be one of mobilenet, got 'resnet'",
+    "space.name=nasbench201": "space.name must be one of mobilenet, got 'nasbench201'",
     "seed='1'": 'seed must be an integer, got "1"',
     "seed=1.5": "seed must be an integer, got 1.5",
     "seed=true": "seed must be an integer, got true",
