@@ -24,6 +24,7 @@ from latency_models.devices.intel_cpus import INTEL_CPUS
 from latency_models.devices.jetsons import JETSONS
 from latency_models.devices.mcus import MCUS
 from latency_models.devices.phones import PHONES
+from latency_models.devices.recent_phones import RECENT_PHONES
 from latency_models.devices.server_cpus import SERVER_CPUS
 from latency_models.devices.tpus import TPUS
 
@@ -39,6 +40,7 @@ DEVICES: Mapping[str, DeviceSpec] = MappingProxyType(
             JETSONS,
             TPUS,
             PHONES,
+            RECENT_PHONES,
             APPLE,
             ACCELERATORS,
             MCUS,
