@@ -6,6 +6,9 @@ from latency_models.devices.sourcing import KIB, LLVM, MIB, from_clock, sourced
 _H743 = "https://0xhenry.dev/en/study/stm32-architecture"
 _F746 = "https://github.com/zephyrproject-rtos/zephyr/blob/0b0d3a5d6a644b7e755482fca03939fd4d9a8743/boards/st/stm32f746g_disco/doc/index.rst"
 _ESP32_S3 = "https://docs.zephyrproject.org/4.0.0/boards/espressif/esp32s3_devkitc/doc/index.html"
+_ESP32_S3_SIMD = (
+    "as kernels written for it say; its SIMD instructions: https://esp32.com/viewtopic.php?p=149383"
+)
 _ESP32_S3_NODE = "https://github.com/SoCXin/doc/blob/master/docs/espressif/ESP32-S3.rst"
 _M7_RATES = (
     "2 FLOPs a cycle in float32 (one multiply-add pipeline, ARM/ARMScheduleM7.td of"
@@ -51,11 +54,9 @@ MCUS: tuple[DeviceSpec, ...] = (
             process_nm=40,
         ),
         _ESP32_S3,
-        peak_flops_per_s=f"2 cores x 240 MHz, {_ESP32_S3}, x 32 operations a cycle (16 int8"
-        " multiply-adds in one EE.VMULAS.S8.ACCX, the SIMD instructions of"
-        " https://www.espressif.com/sites/default/files/documentation/esp32-s3_technical_reference_manual_en.pdf)",
-        vector_bits="https://www.espressif.com/sites/default/files/documentation/esp32-s3_technical_reference_manual_en.pdf"
-        " (operands of that instruction: 16 int8)",
+        peak_flops_per_s=f"2 cores x 240 MHz, {_ESP32_S3}, x 32 operations a cycle: 16 int8"
+        f" multiply-adds in one EE.VMULAS.S8.ACCX, {_ESP32_S3_SIMD}",
+        vector_bits=f"16 int8 operands of that instruction, {_ESP32_S3_SIMD}",
         process_nm=_ESP32_S3_NODE,
     ),
 )

@@ -32,7 +32,7 @@ _EXYNOS_8890 = "http://foruma.anandtech.com/show/10075/early-exynos-8890-impress
 _EXYNOS_8890_L2 = "https://industr.com/de/innenleben-des-samsung-prozessors-enthuellt-1779586"
 _EXYNOS_9610 = "https://puntocellulare.it/cgi-bin/amp_notizie.asp?id=56901"
 _A73 = "https://www.anandtech.com/show/10347/arm-cortex-a73-artemis-unveiled/2"
-_M1_UNITS = "gcc/config/arm/exynos-m1.md in GCC"
+_M1_UNITS = "https://github.com/gcc-mirror/gcc/blob/b18a97e5dd0935e1c4a626c230f21457d0aad3d5/gcc/config/arm/exynos-m1.md"
 
 _A73_RATE = (
     "8 FLOPs a cycle (one 128-bit multiply-add, taken to be the Cortex-A57's rate,"
