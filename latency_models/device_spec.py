@@ -52,7 +52,7 @@ class DeviceSpec:
         launch_overhead_s: From asking for an operator to its start.
         cores: CPU cores, or a GPU's multiprocessors.
         tile_rows, tile_columns: Of the block of the output matrix that one GPU multiprocessor works
-            out at a time in its largest efficient matrix-multiplication kernel.
+            out at a time in its most efficient matrix-multiplication kernel; cuBLAS's where absent.
         vector_bits: Width of a vector register (CPU, MCU).
         systolic_side: Rows, equally columns, of a square array of multipliers (TPU, NPU).
         frequency_hz: The clock that the peaks assume.

@@ -6,14 +6,15 @@ output's positions, columns its channels, the depth is kernel x kernel x input c
 - on a GPU in tiles of the output, one to a multiprocessor at a time. A tile that is partly outside
   costs as much as a whole one, and so does a last wave of tiles that leaves multiprocessors idle
   (NVIDIA, "Matrix Multiplication Background User's Guide", DU-09799-001, section 3, "Dimension
-  Quantization Effects"). The largest tile that gives every multiprocessor work is taken; where even
-  the smallest gives too few, the depth is divided over further multiprocessors ("split-K");
+  Quantization Effects"). A tile is as thin as the matrix; where tiles are too few for the
+  multiprocessors they are halved, and then the depth is divided over multiprocessors ("split-K");
 - on a CPU with the columns in the lanes of a vector, the channels-last layout of oneDNN;
 - on a systolic array with columns and depth along its sides (Jouppi et al., "In-Datacenter
   Performance Analysis of a Tensor Processing Unit", ISCA 2017).
 
-A device whose datasheet does not give the block has no such loss, nor has an operator without
-matrix products: element-wise work is spread over flat arrays.
+A device whose datasheet does not give the block has no such loss, but for GPUs whose number of
+multiprocessors is known: the tile is the library's, and cuBLAS's largest stands for it. Nor has an
+operator without matrix products: element-wise work is spread over flat arrays.
 """
 
 import numpy as np
@@ -23,8 +24,14 @@ from latency_models.device_spec import DeviceSpec
 from latency_models.op_arrays import OpArrays
 from latency_models.operators import DTYPE_BYTES
 
-# The smallest tile that the guide lists among cuBLAS's (section 2.3), and the depth of CUTLASS's.
-_SMALLEST_TILE = 64
+# Rows and columns of cuBLAS's most efficient tile, the first in the guide's list (section 2.3).
+_GPU_TILE = (256, 128)
+# Tiles that fill a multiprocessor have sides of 64 and more (the guide, section 2.3), those for
+# matrices that are thinner sides of 8 and more (cuBLASLt's list, `cublasLtMatmulTile_t`); a
+# division of the depth leaves each part 64.
+_SMALLEST_FULL_SIDE = 64
+_SMALLEST_SIDE = 8
+_DEPTH_STEP = 64
 # Products are added up in 32 bits, of int8 and bfloat16 too (VPDPBUSD, VDPBF16PS, SDOT).
 _ACCUMULATOR_BITS = 32
 _NARROW_ACCUMULATOR_BITS = 16
@@ -50,10 +57,15 @@ def padding_factor(ops: OpArrays, spec: DeviceSpec) -> Float[np.ndarray, " m"]:
     if spec.systolic_side is not None:
         sides = (columns[dense], depth[dense])
         factor[dense] *= np.prod([_rounding(s, spec.systolic_side) for s in sides], axis=0)
-    if spec.tile_rows is not None and spec.tile_columns is not None and spec.cores is not None:
-        tile = (spec.tile_rows, spec.tile_columns)
+    if (tile := _tile(spec)) is not None and spec.cores is not None:
         factor[dense] *= _wave_factor(rows[dense], columns[dense], depth[dense], tile, spec.cores)
     return factor
+
+
+def _tile(spec: DeviceSpec) -> tuple[int, int] | None:
+    if spec.tile_rows is not None and spec.tile_columns is not None:
+        return spec.tile_rows, spec.tile_columns
+    return _GPU_TILE if spec.kind == "gpu" else None
 
 
 def _matrix_sides(ops: OpArrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -94,26 +106,30 @@ def _wave_factor(
     tile: tuple[int, int],
     cores: int,
 ) -> Float[np.ndarray, " p"]:
-    sizes = [tile]
-    while max(sizes[-1]) > _SMALLEST_TILE:
-        long, short = max(sizes[-1]), min(sizes[-1])
-        sizes.append((max(long // 2, _SMALLEST_TILE), short))
-    work = np.zeros_like(rows)
-    for size in sizes:
-        tiles = _fewest_tiles(rows, columns, size)
-        waves = np.ceil(tiles / cores)
-        chosen = (work == 0) & (tiles >= cores)
-        work[chosen] = waves[chosen] * cores * size[0] * size[1]
-    tiles = _fewest_tiles(rows, columns, sizes[-1])
-    splits = np.maximum(np.minimum(cores // tiles, depth // _SMALLEST_TILE), 1)
-    split = cores * sizes[-1][0] * sizes[-1][1] / splits
-    return np.where(work > 0, work, split) / (rows * columns)
+    long = _fitted(np.maximum(rows, columns), max(tile))
+    short = _fitted(np.minimum(rows, columns), min(tile))
+    tiles = _tiles(rows, columns, long, short)
+    while (small := (tiles < cores) & (np.maximum(long, short) > _SMALLEST_FULL_SIDE)).any():
+        long, short = np.maximum(long, short), np.minimum(long, short)
+        long = np.where(small, long / 2, long)
+        tiles = _tiles(rows, columns, long, short)
+    splits = np.maximum(np.minimum(cores // tiles, depth // _DEPTH_STEP), 1)
+    waves = np.ceil(tiles * splits / cores)
+    return waves * cores * long * short / splits / (rows * columns)
 
 
-def _fewest_tiles(
-    rows: Float[np.ndarray, " p"], columns: Float[np.ndarray, " p"], size: tuple[int, int]
+def _fitted(side: Float[np.ndarray, " p"], tile_side: int) -> Float[np.ndarray, " p"]:
+    """Side of the tile, or the next power of two for a matrix that is smaller."""
+    power = 2.0 ** np.ceil(np.log2(side))
+    return np.clip(power, min(_SMALLEST_SIDE, tile_side), tile_side)
+
+
+def _tiles(
+    rows: Float[np.ndarray, " p"],
+    columns: Float[np.ndarray, " p"],
+    long: Float[np.ndarray, " p"],
+    short: Float[np.ndarray, " p"],
 ) -> Float[np.ndarray, " p"]:
-    """Tiles that cover the output, lying or upright, whichever takes fewer."""
-    a, b = size
-    upright = np.ceil(rows / a) * np.ceil(columns / b)
-    return np.minimum(upright, np.ceil(rows / b) * np.ceil(columns / a))
+    """Tiles that cover the output, their longer side along its longer one."""
+    longer, shorter = np.maximum(rows, columns), np.minimum(rows, columns)
+    return np.ceil(longer / long) * np.ceil(shorter / short)

@@ -1,5 +1,7 @@
 """Padding to the blocks that hardware works in, by hand and by NVIDIA's examples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -42,6 +44,21 @@ def test_one_row_and_column_beyond_the_tiles_of_a_wave_double_the_time() -> None
 
 def test_tile_lies_along_the_longer_side() -> None:
     assert _factor(_product(128, 108 * 256), A100) == 1
+
+
+def test_tile_is_as_thin_as_the_matrix() -> None:
+    assert _factor(_product(108 * 256, 16), A100) == 1
+    assert _factor(_product(108 * 256, 12), A100) == pytest.approx(16 / 12)
+    # cuBLASLt's thinnest tiles have a side of 8.
+    assert _factor(_product(108 * 256, 1), A100) == pytest.approx(8)
+
+
+def test_gpu_without_a_tile_takes_that_of_the_guide_if_it_names_its_multiprocessors() -> None:
+    op = _product(109 * 256, 128)
+    spec = replace(A100, tile_rows=None, tile_columns=None)
+    assert _factor(op, spec) == _factor(op, A100)
+    assert _factor(op, replace(spec, cores=None)) == 1
+    assert _factor(op, replace(spec, kind="cpu")) == 1
 
 
 def test_depth_is_divided_where_the_output_is_too_small_for_all_multiprocessors() -> None:
