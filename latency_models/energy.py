@@ -3,10 +3,11 @@
 A figure of the datasheet comes first. Without one,
 
 - a FLOP takes the power between idling and the maximum over the peak, for at full load that power
-  goes into arithmetic with all that feeds it; without a maximum power, what the arithmetic alone
-  takes in the device's process, which leaves out instructions, registers and control;
+  goes into arithmetic with all that feeds it; without a maximum power, what the arithmetic takes in
+  the device's process and, on a CPU, its part of fetching and controlling the vector instruction;
 - a byte of a cache takes what a memory array of its size does, at most 1 MiB, as larger caches are
-  banks of such arrays; a byte of main memory what the usual kind of memory for the device takes;
+  banks of such arrays, and so does a microcontroller's memory; a byte of any other main memory what
+  the usual kind of memory for the device takes;
 - idling is free where its power is not known.
 
 The maximum power times the latency is never exceeded. Padding (`granularity`) costs time but no
@@ -60,6 +61,10 @@ _MAC_PJ: Mapping[str, tuple[float, float]] = MappingProxyType(
         "int8": (0.2 + 0.1, 0.07 + 0.03),
     }
 )
+# Picojoules of an instruction on a 45 nm core beside its arithmetic; it is taken to fall with the
+# process as a float32 multiply-add does.
+_INSTRUCTION_45NM_PJ = 70.0
+_SCALAR_BITS = 32
 # Picojoules of 64 bits of a static memory by its size.
 _ACCESS_BYTES = 8
 _SRAM_PJ: Mapping[int, tuple[float, float]] = MappingProxyType(
@@ -68,10 +73,11 @@ _SRAM_PJ: Mapping[int, tuple[float, float]] = MappingProxyType(
 # Picojoules of 64 bits of DDR3/DDR4 (1300), GDDR6 (350 to 480) and HBM2 (250 to 450).
 _DDR, _GDDR6, _HBM2 = 1300.0, 415.0, 350.0
 _MAIN_MEMORY_PJ: Mapping[str, float] = MappingProxyType(
-    {"cpu": _DDR, "mcu": _DDR, "npu": _DDR, "gpu": _GDDR6, "tpu": _HBM2}
+    {"cpu": _DDR, "npu": _DDR, "gpu": _GDDR6, "tpu": _HBM2}
 )
-# For a device that says neither its process nor its power: that of most devices of 2015 to 2019.
+# For a device that says neither its process nor its power: what most are made in.
 _ASSUMED_PROCESS_NM = 16.0
+_ASSUMED_MCU_PROCESS_NM = 40.0
 
 
 def energy_per_flop_j(spec: DeviceSpec, dtype: str, *, matrix: bool = True) -> float:
@@ -87,14 +93,17 @@ def energy_per_flop_j(spec: DeviceSpec, dtype: str, *, matrix: bool = True) -> f
         power_w = max(spec.max_power_w - (spec.idle_power_w or 0.0), 0.0)
         return power_w / peak_flops_per_s(spec, dtype, matrix=matrix)
     energies = _MAC_PJ.get(computed_in, _MAC_PJ["float32"])
-    return _at_process(energies, spec) * _PJ / _MAC_FLOPS
+    arithmetic = _at_process(energies, spec) / _MAC_FLOPS
+    return (arithmetic + _instruction_pj_per_flop(spec, computed_in)) * _PJ
 
 
 def energy_per_byte_j(spec: DeviceSpec) -> Float[np.ndarray, " levels"]:
     """Joules of one byte read or written: of each cache in order, and of main memory last."""
     caches = [_cache_energy_per_byte_j(cache, spec) for cache in spec.caches]
     main = spec.memory_energy_per_byte_j
-    if main is None:
+    if main is None and spec.kind == "mcu":
+        main = _array_energy_per_byte_j(spec.memory_bytes or max(_SRAM_PJ), spec)
+    elif main is None:
         main = _MAIN_MEMORY_PJ[spec.kind] * _PJ / _ACCESS_BYTES
     return np.array([*caches, main])
 
@@ -183,17 +192,31 @@ class EnergyPredictor:
 
 def _at_process(energies: tuple[float, float], spec: DeviceSpec) -> float:
     """Energy in the device's process, on the line through 45 nm and 7 nm in logarithms."""
-    nanometres = spec.process_nm or _ASSUMED_PROCESS_NM
+    assumed = _ASSUMED_MCU_PROCESS_NM if spec.kind == "mcu" else _ASSUMED_PROCESS_NM
+    nanometres = spec.process_nm or assumed
     old, new = energies
     exponent = math.log(old / new) / math.log(_NODES_NM[0] / _NODES_NM[1])
     return old * (nanometres / _NODES_NM[0]) ** exponent
 
 
+def _instruction_pj_per_flop(spec: DeviceSpec, dtype: str) -> float:
+    """A CPU's instruction over the FLOPs of its vector; other devices share one among many."""
+    if spec.kind not in ("cpu", "mcu"):
+        return 0.0
+    old, new = _MAC_PJ["float32"]
+    instruction = _at_process((_INSTRUCTION_45NM_PJ, _INSTRUCTION_45NM_PJ * new / old), spec)
+    vector_bytes = (spec.vector_bits or _SCALAR_BITS) / 8
+    return instruction / (_MAC_FLOPS * max(vector_bytes / DTYPE_BYTES[dtype], 1.0))
+
+
 def _cache_energy_per_byte_j(cache: CacheLevel, spec: DeviceSpec) -> float:
     if cache.energy_per_byte_j is not None:
         return cache.energy_per_byte_j
+    return _array_energy_per_byte_j(cache.size_bytes, spec)
+
+
+def _array_energy_per_byte_j(size_bytes: int, spec: DeviceSpec) -> float:
     sizes = np.log([*_SRAM_PJ])
     energies = np.log([_at_process(pair, spec) for pair in _SRAM_PJ.values()])
-    return float(np.exp(np.interp(math.log(cache.size_bytes), sizes, energies))) * (
-        _PJ / _ACCESS_BYTES
-    )
+    access_pj = np.exp(np.interp(math.log(size_bytes), sizes, energies))
+    return float(access_pj) * _PJ / _ACCESS_BYTES

@@ -81,13 +81,24 @@ def test_power_over_peak_stands_for_an_unpublished_flop() -> None:
 def test_process_gives_the_published_energy_of_a_multiply_add(
     process_nm: float, dtype: str, multiply_add_pj: float
 ) -> None:
-    spec = DeviceSpec("d", "cpu", {dtype: 1e9}, process_nm=process_nm)
+    spec = DeviceSpec("d", "npu", {dtype: 1e9}, process_nm=process_nm)
     assert energy_per_flop_j(spec, dtype) == pytest.approx(multiply_add_pj / 2 * PJ)
+
+
+def test_vector_instruction_costs_a_core_seventy_picojoules_at_45_nm() -> None:
+    spec = DeviceSpec("d", "cpu", {F32: 1e9, "int8": 4e9}, process_nm=45, vector_bits=256)
+    # 8 lanes of a multiply-add, or 32 of int8.
+    assert energy_per_flop_j(spec, F32) == pytest.approx((4.6 / 2 + 70 / 16) * PJ)
+    assert energy_per_flop_j(spec, "int8") == pytest.approx((0.3 / 2 + 70 / 64) * PJ)
+    scalar = DeviceSpec("m", "mcu", {F32: 1e8}, process_nm=45)
+    assert energy_per_flop_j(scalar, F32) == pytest.approx((4.6 / 2 + 70 / 2) * PJ)
+    new = replace(spec, process_nm=7)
+    assert energy_per_flop_j(new, F32) == pytest.approx((4.6 / 2 + 70 / 16) * PJ * 1.69 / 4.6)
 
 
 def test_energies_between_the_published_processes_follow_a_power_of_their_names() -> None:
     # sqrt(45 x 7) nm is half way in logarithms, so the energy is the geometric mean.
-    spec = DeviceSpec("d", "cpu", {F32: 1e9}, process_nm=(45 * 7) ** 0.5)
+    spec = DeviceSpec("d", "npu", {F32: 1e9}, process_nm=(45 * 7) ** 0.5)
     assert energy_per_flop_j(spec, F32) == pytest.approx((4.6 * 1.69) ** 0.5 / 2 * PJ)
 
 
@@ -105,6 +116,12 @@ def test_caches_cost_what_memories_of_their_size_do_and_main_memory_by_kind() ->
     assert energy_per_byte_j(spec) == pytest.approx(np.array([8.5, 14, 14, 1300]) / 8 * PJ)
     old = replace(spec, process_nm=45, memory_energy_per_byte_j=1e-11)
     assert energy_per_byte_j(old) == pytest.approx([20 / 8 * PJ, 12.5 * PJ, 12.5 * PJ, 1e-11])
+
+
+def test_microcontrollers_memory_is_static() -> None:
+    spec = DeviceSpec("m", "mcu", {F32: 1e8}, memory_bytes=32 * 2**10, process_nm=45)
+    assert energy_per_byte_j(spec) == pytest.approx([20 / 8 * PJ])
+    assert energy_per_byte_j(replace(spec, memory_bytes=None)) == pytest.approx([12.5 * PJ])
 
 
 def test_bare_datasheet_has_an_energy_too() -> None:

@@ -10,6 +10,7 @@ import pytest
 from jaxtyping import Float
 
 from latency_models import (
+    DEVICES,
     CacheLevel,
     CostTable,
     DeviceSpec,
@@ -192,3 +193,19 @@ def test_plot_copes_without_bandwidths_and_escapes_names() -> None:
     title = root.find(f"{SVG}title")
     assert title is not None
     assert (title.text or "").startswith("a<b: ")
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_every_device_of_the_catalogue_explains_a_network_within_its_power(name: str) -> None:
+    spec = DEVICES[name]
+    dtype = next(iter(spec.peak_flops_per_s))
+    conv = conv2d("conv", (1, 56, 56, 24), out_channels=72, kernel=3, dtype=dtype)
+    head = linear("head", conv.output_shape, out_features=10, dtype=dtype, inputs=(0,))
+    explanation = explain(Workload((conv, head), 1, dtype), spec)
+    joules = sum(explanation.energy_j.values())
+    assert 0 < explanation.latency_s < 10
+    assert joules > 0
+    if spec.max_power_w is not None:
+        assert joules <= spec.max_power_w * explanation.latency_s * (1 + 1e-9)
+    assert all(0 < (op.efficiency or 0) <= 1 + 1e-9 for op in explanation.operators)
+    ElementTree.fromstring(explanation.to_svg())
