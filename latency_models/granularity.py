@@ -75,7 +75,7 @@ def _matrix_sides(ops: OpArrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     `2 depth + bias` FLOPs for each element of its output, which gives the columns.
     """
     item = np.array([*DTYPE_BYTES.values()], float)[ops.dtype]
-    outputs = ops.output_bytes / item
+    outputs = np.maximum(ops.output_bytes / item, 1.0)
     depth = ops.macs / outputs
     weights = ops.flops / outputs - depth
     product = (ops.macs > 0) & (ops.params > 0) & (weights > 0)
