@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from latency_models import DEVICES
-from latency_models.measure import RUNTIMES
+from latency_models.measure import COMMAND, RUNTIMES
 from nas.data import DATASETS
 from nas.evolution.constraints import parse_constraint
 from search_spaces import MobileNetSpace, SearchSpace
@@ -179,15 +179,22 @@ def _default_samples(given: Mapping[str, Any]) -> int:
 class TargetConfig(Section):
     """What the networks are meant to run on; owns a front.
 
-    A target with a runtime is measured, which is possible on this machine only; without one it is
-    predicted from the device's datasheet.
+    A target with a runtime is measured: on this machine, on the nodes of a Ray cluster that have
+    the device, or by a program of the user's; without one it is predicted from the device's
+    datasheet.
     """
 
     name: Name
     device: Annotated[str, _known([HOST, *DEVICES])] = HOST
     """A device that `nas devices` lists, or host for this machine."""
-    runtime: Annotated[str, _known(RUNTIMES)] | None = None
+    runtime: Annotated[str, _known([*RUNTIMES, COMMAND])] | None = None
     """What executes the network when it is measured; null for a target that is only predicted."""
+    measure_on: Annotated[str, Field(min_length=1)] | None = None
+    """Custom resource of the Ray nodes that are the device; null for measuring on this machine."""
+    command: tuple[str, ...] = ()
+    """With runtime command, the program that measures and its arguments."""
+    command_reads: Literal["onnx", "stablehlo"] = "onnx"
+    """With runtime command, the file format that the program takes."""
     dtype: Literal["float32", "bfloat16", "float16", "int8"] = "float32"
     batch_size: PositiveCount = 1
     threads: PositiveCount = 1
@@ -210,16 +217,30 @@ class TargetConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.runtime is not None and self.device != HOST:
+        elsewhere = self.measure_on is not None or self.runtime == COMMAND
+        if self.runtime is not None and self.device != HOST and not elsewhere:
             raise ValueError(
                 f"runtime must be left out: {self.device} is not this machine and can only be "
-                f"predicted; device: {HOST} is measured"
+                f"predicted, unless measure_on names the Ray nodes that are one or runtime is "
+                f"{COMMAND}; device: {HOST} is measured"
             )
-        if self.runtime is not None and self.dtype not in RUNTIMES[self.runtime].dtypes:
+        if self.measure_on is not None and (self.runtime is None or self.device == HOST):
+            raise ValueError(
+                f"measure_on needs a runtime, and the device that its nodes are; got runtime "
+                f"{self.runtime or 'null'} and device {self.device}"
+            )
+        if (self.runtime == COMMAND) != bool(self.command):
+            raise ValueError(
+                f"command must be given for runtime {COMMAND} and for no other, got "
+                f"{list(self.command)} for runtime {self.runtime or 'null'}"
+            )
+        if self.runtime in RUNTIMES and self.dtype not in RUNTIMES[self.runtime].dtypes:
             valid = ", ".join(RUNTIMES[self.runtime].dtypes)
             raise ValueError(
                 f"dtype must be one of {valid} for runtime {self.runtime}, got {self.dtype!r}"
             )
+        if self.runtime == COMMAND and (self.command_reads, self.dtype) == ("stablehlo", "int8"):
+            raise ValueError("dtype int8 needs command_reads: onnx, got stablehlo")
         if self.runtime is None and self.samples:
             raise ValueError(
                 f"samples must be 0 or left out for a target without a runtime, got {self.samples}"

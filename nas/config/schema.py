@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from latency_models.measure import RUNTIMES
+from latency_models.measure import COMMAND, RUNTIMES
 from nas.config.models import SUPERNET_SPACES, Config
 from nas.data import DATASETS
 
@@ -19,7 +19,8 @@ def config_schema() -> dict[str, Any]:
     schema = Config.model_json_schema()
     definitions: dict[str, Any] = schema["$defs"]
     definitions["DataConfig"]["properties"]["name"]["enum"] = sorted(DATASETS)
-    definitions["TargetConfig"]["properties"]["runtime"]["anyOf"][0]["enum"] = sorted(RUNTIMES)
+    runtime = definitions["TargetConfig"]["properties"]["runtime"]
+    runtime["anyOf"][0]["enum"] = sorted([*RUNTIMES, COMMAND])
     spaces = [_space_schema(name, definitions) for name in sorted(SUPERNET_SPACES)]
     description = definitions["SpaceConfig"]["description"]
     definitions["SpaceConfig"] = {

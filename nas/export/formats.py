@@ -9,6 +9,7 @@ it.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,34 @@ def _write_onnx(network: StandaloneNetwork, path: Path, dtype: str) -> None:
     # ONNX has the grouped convolution itself, so the graph gets the native operator.
     function = network.function(implementation="native", dtype=dtype)
     model = jax2onnx.to_onnx(function, [shape], model_name="network")
-    onnx.checker.check_model(model, full_check=True)
-    replace_file(path, model.SerializeToString())
+    simple = _simplify(model.SerializeToString())
+    onnx.checker.check_model(simple, full_check=True)
+    replace_file(path, simple)
+
+
+def _simplify(model: bytes) -> bytes:
+    """Folds constants and cancels transposes, in standard operators.
+
+    Every convolution comes with a change of layout before and after it, which ONNX Runtime removes
+    when it loads the file and others do not: OpenVINO ran such a network in a quarter of the time.
+    """
+    import onnx
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    with tempfile.TemporaryDirectory(prefix="ridgeline-") as scratch:
+        simple = Path(scratch) / "simple.onnx"
+        options.optimized_model_filepath = str(simple)
+        onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        written = onnx.load(str(simple))
+    # It names every operator set that it knows, which other readers take for required ones.
+    used = {node.domain for node in written.graph.node}
+    needed = [entry for entry in written.opset_import if entry.domain in used]
+    del written.opset_import[:]
+    written.opset_import.extend(needed)
+    return written.SerializeToString()
 
 
 def _run_onnx(path: Path, images: np.ndarray) -> np.ndarray:

@@ -1,9 +1,10 @@
 """ONNX in int8: quantised after training, with scales from images.
 
-Weights are signed with a scale a channel, activations unsigned with the range they had on the
-images; convolutions and products run in int8 wherever QuantizeLinear and DequantizeLinear stand
-around them (QDQ), which ONNX Runtime and OpenVINO both turn into their integer kernels. Images and
-logits stay float32.
+Convolutions and products compute in int8: their weights are signed with a scale a channel, their
+inputs unsigned with the range they had on the images. QuantizeLinear and DequantizeLinear stand
+around them (QDQ), which ONNX Runtime and OpenVINO both turn into their integer kernels. All else
+stays float32, images and logits too; quantised elementwise operators are more than OpenVINO's code
+generator has registers for.
 
 Reference: Jacob et al., "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", CVPR 2018, section 2.
@@ -22,6 +23,7 @@ from nas.export.formats import FORMATS, replace_file
 from nas.supernet.standalone import StandaloneNetwork
 
 _BATCH = 64
+_QUANTIZED = ["Conv", "Gemm", "MatMul"]
 
 
 def write_quantized_onnx(
@@ -65,6 +67,7 @@ def quantize_onnx(source: Path, path: Path, *, images: Float[np.ndarray, "n h w 
             str(quantized),
             _reader(model.graph.input[0].name, images),
             quant_format=quantization.QuantFormat.QDQ,
+            op_types_to_quantize=_QUANTIZED,
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,

@@ -1,25 +1,36 @@
-"""Measures networks on a target of this machine, as shipped, while nothing else of ours runs."""
+"""Measures networks on a target, as shipped, while nothing else of ours runs there.
+
+Where that is: this machine, the Ray nodes that are the device, or wherever a program of the user's
+reaches.
+"""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from latency_models.measure import RUNTIMES, measure
+from latency_models.measure import Measured, measure
 from nas.config import TargetConfig
+from nas.data import prepare
 from nas.evaluation.subnets import SubnetEvaluation
 from nas.export.formats import FORMATS, RUNTIME_FORMATS
+from nas.export.quantized import write_quantized_onnx
 from nas.records import Measurement
 from nas.stages.setting import Setting
 from nas.supernet.standalone import StandaloneNetwork, subnet
 from search_spaces.base import Architecture
 
 Purpose = Literal["adapt", "verify"]
+
+QUANTIZATION_IMAGES = 256
+"""Training images from which the scales of int8 networks are taken."""
+HINTED = ("bfloat16", "float16")
+"""What an ONNX file is not written in: the runtime is told to compute in it."""
 
 
 class Measuring:
@@ -62,7 +73,6 @@ class Measuring:
             on_done: Called after each, those measured before included.
         """
         study = self._setting.study
-        assert target.runtime is not None
         known = {found.genotype: found for found in study.measurements(target.name, purpose)}
         missing = [genotype for genotype in genotypes if genotype not in known]
         for genotype in genotypes:
@@ -72,13 +82,36 @@ class Measuring:
             groups: dict[int, list[tuple[tuple[int, ...], Path]]] = {}
             for position, genotype in enumerate(missing):
                 architecture = self._setting.space.decode(np.array(genotype))
-                path = Path(scratch) / f"{position}{RUNTIMES[target.runtime].suffix}"
-                FORMATS[RUNTIME_FORMATS[target.runtime]].write(
-                    self.network(architecture), path, target.dtype
-                )
+                path = self._write(target, architecture, Path(scratch) / str(position))
                 groups.setdefault(architecture.input_shape[0], []).append((genotype, path))
             for resolution, group in groups.items():
                 self._time(target, resolution, group, purpose, on_done)
+
+    def _write(self, target: TargetConfig, architecture: Architecture, stem: Path) -> Path:
+        """The network's file for the target, beside others at `stem`."""
+        name = _format(target)
+        path = stem.with_suffix(FORMATS[name].suffix)
+        network = self.network(architecture)
+        if name == "onnx" and target.dtype == "int8":
+            images = self._quantization_images(architecture.input_shape[0])
+            write_quantized_onnx(network, path, images=images)
+        else:
+            told = name == "onnx" and target.dtype in HINTED
+            FORMATS[name].write(network, path, "float32" if told else target.dtype)
+        return path
+
+    def _quantization_images(self, resolution: int) -> np.ndarray:
+        dataset = self._setting.dataset
+        count = min(QUANTIZATION_IMAGES, len(dataset.train))
+        rng = np.random.default_rng([self._setting.config.seed, 4])
+        rows = np.sort(rng.choice(len(dataset.train), count, replace=False))
+        images = prepare(
+            dataset.train.images[rows],
+            mean=dataset.mean.astype(np.float32),
+            std=dataset.std.astype(np.float32),
+            resolution=resolution,
+        )
+        return np.asarray(images)
 
     def _time(
         self,
@@ -88,25 +121,46 @@ class Measuring:
         purpose: Purpose,
         on_done: Callable[[Measurement], None],
     ) -> None:
-        assert target.runtime is not None
         channels = self._setting.dataset.train.images.shape[3]
-        results = measure(
-            [path for _, path in group],
-            runtime=target.runtime,
-            input_shape=(target.batch_size, resolution, resolution, channels),
-            dtype="float32",
-            threads=target.threads,
-        )
-        for (genotype, _), result in zip(group, results, strict=True):
+        input_shape = (target.batch_size, resolution, resolution, channels)
+        for position, result in _results(target, input_shape, [path for _, path in group]):
+            notes = {"marks": list(result.marks), "compile_s": result.compile_s}
             found = Measurement(
                 target=target.name,
-                genotype=genotype,
+                genotype=group[position][0],
                 purpose=purpose,
                 status=result.status,  # pyright: ignore[reportArgumentType]
                 latency_s=result.latency_s,
                 samples_s=result.samples_s,
-                environment=result.environment,
+                environment={**result.environment, **notes},
                 error=result.error,
             )
             self._setting.study.record_measurement(found)
             on_done(found)
+
+
+def _format(target: TargetConfig) -> str:
+    """The file format that the target's runtime loads."""
+    assert target.runtime is not None
+    return target.command_reads if target.command else RUNTIME_FORMATS[target.runtime]
+
+
+def _results(
+    target: TargetConfig, input_shape: tuple[int, ...], files: list[Path]
+) -> Iterable[tuple[int, Measured]]:
+    """Each file's position and result, in the order they finish."""
+    options: dict[str, Any] = {
+        "runtime": target.runtime,
+        "input_shape": input_shape,
+        "dtype": "float32",
+        "compute_dtype": (
+            target.dtype if _format(target) == "onnx" and target.dtype in HINTED else None
+        ),
+        "threads": target.threads,
+        "command": target.command,
+    }
+    if target.measure_on is None:
+        return enumerate(measure(files, **options))
+    from nas.execution.measuring import measure_on_nodes
+
+    return measure_on_nodes(files, resource=target.measure_on, options=options)

@@ -105,7 +105,8 @@ def prepare_process(setting: Setting) -> None:
     Ray has to be running before the process's first JAX computation.
     """
     config = setting.config
-    if "ray" in (config.train.executor, config.search.executor):
+    elsewhere = any(target.measure_on is not None for target in config.targets)
+    if elsewhere or "ray" in (config.train.executor, config.search.executor):
         from nas.execution.cluster import start_ray
 
         start_ray()

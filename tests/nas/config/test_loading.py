@@ -55,6 +55,16 @@ def test_a_target_without_a_runtime_is_predicted_only(write):
     assert config.targets[0].samples == 0
 
 
+def test_a_device_elsewhere_is_measured_over_ray_or_by_a_program(write):
+    over_ray = "{name: a, device: raspberry-pi-5, runtime: xla, measure_on: pi}"
+    by_program = "{name: b, device: raspberry-pi-5, runtime: command, command: [phone.py, -v]}"
+    config = load_config(write(MINIMAL), [f"targets=[{over_ray}, {by_program}]"])
+    assert [target.measurable for target in config.targets] == [True, True]
+    assert [target.samples for target in config.targets] == [10, 10]
+    assert config.targets[1].command == ("phone.py", "-v")
+    assert config.targets[1].command_reads == "onnx"
+
+
 def test_the_space_is_built_for_the_images_of_the_data(write):
     space = load_config(write(MINIMAL)).space.build(image_shape=(8, 8, 1), classes=10)
     architecture = space.decode(space.smallest)
@@ -146,6 +156,13 @@ MISTAKES = {
     "targets.0.runtime=abacus": "targets.0.runtime must be one of",
     "targets.0.dtype=int8": "targets.0.dtype must be one of float32, bfloat16, float16",
     "targets.0.device=raspberry-pi-5": "targets.0.runtime must be left out",
+    "targets.0.runtime=command": "targets.0.command must be given for runtime command and for no",
+    "targets.0.command=[phone.py]": "targets.0.command must be given for runtime command and for",
+    "targets.0.measure_on=pi": "targets.0.measure_on needs a runtime, and the device that its",
+    "targets=[{name: pi, device: t4, measure_on: pi}]": "targets.0.measure_on needs a runtime, and",
+    "targets=[{name: a, runtime: command, command: [a], command_reads: stablehlo, dtype: int8}]": (
+        "targets.0.dtype int8 needs command_reads: onnx, got stablehlo"
+    ),
     "targets=[{name: pi, device: t4, samples: 3}]": "targets.0.samples must be 0 or left out",
     "targets=[{name: a, runtime: xla}, {name: a}]": "targets: names must be unique, got a 2 times",
     "targets=[{name: ../a}]": "targets.0.name must match",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import onnx
 import pytest
 
 from nas.export.formats import FORMATS, RUNTIME_FORMATS
@@ -39,6 +40,20 @@ def test_a_file_gives_the_networks_logits_at_every_batch_size(
         assert logits.shape == (count, 10)
         tolerance = 1e-4 if dtype == "float32" else 0.05 * float(np.abs(expected).max())
         np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=tolerance)
+
+
+def test_the_onnx_file_has_standard_operators_and_no_needless_changes_of_layout(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "network.onnx"
+    FORMATS["onnx"].write(network(), path, "float32")
+    model = onnx.load(path)
+    assert [entry.domain for entry in model.opset_import] == [""]
+    kinds = [node.op_type for node in model.graph.node]
+    # Images come as NHWC and ONNX convolves NCHW: one change is due, and one at each squeeze and at
+    # the head, where the exporter makes two a convolution.
+    pools = kinds.count("ReduceSum") + kinds.count("ReduceMean")
+    assert kinds.count("Transpose") <= 1 + pools < kinds.count("Conv")
 
 
 def test_a_dtype_that_a_format_cannot_compute_in_is_refused(tmp_path: Path) -> None:
