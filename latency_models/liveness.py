@@ -12,15 +12,14 @@ from latency_models.operators import DTYPE_BYTES, Op
 
 
 def peak_activation_bytes(ops: Sequence[Op]) -> int:
-    """Most bytes of activations alive at once, the input of the chain included."""
+    """Most bytes of activations alive at once, the inputs of the chain included."""
     last_reader = {i: position for position, op in enumerate(ops) for i in op.inputs}
     last_reader[len(ops) - 1] = len(ops)
     alive: dict[int, int] = {}
     for op in ops:
-        if -1 in op.inputs:
-            index = op.inputs.index(-1)
-            alive[-1] = math.prod(op.input_shapes[index]) * DTYPE_BYTES[op.dtype]
-            break
+        for i, shape in zip(op.inputs, op.input_shapes, strict=True):
+            if i < 0:
+                alive[i] = max(alive.get(i, 0), math.prod(shape) * DTYPE_BYTES[op.dtype])
     peak = sum(alive.values())
     for position, op in enumerate(ops):
         first = op.inputs[0] if op.inputs else None
@@ -32,3 +31,12 @@ def peak_activation_bytes(ops: Sequence[Op]) -> int:
             if last_reader.get(i, position) <= position:
                 del alive[i]
     return peak
+
+
+def live_positions(ops: Sequence[Op]) -> list[int]:
+    """Positions of the operators that the last one's output depends on, in order."""
+    live = {len(ops) - 1}
+    for position in range(len(ops) - 1, -1, -1):
+        if position in live:
+            live.update(i for i in ops[position].inputs if i >= 0)
+    return sorted(live)

@@ -17,23 +17,37 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from latency_models.liveness import peak_activation_bytes
+from latency_models.liveness import live_positions, peak_activation_bytes
 from latency_models.op_arrays import OpArrays
-from latency_models.operators import (
+from latency_models.op_counts import OpCounts, count_ops
+from latency_models.operators import DTYPE_BYTES, OP_KINDS, Op
+from latency_models.row_groups import RowGroup, choices, gather, group_slots
+from latency_models.spatial_operators import (
+    conv2d,
+    convolution,
+    global_pool,
+    pool,
+    resize,
+    scale,
+    transposed_conv,
+)
+from latency_models.tensor_operators import (
     ACTIVATION_FLOPS,
-    DTYPE_BYTES,
-    OP_KINDS,
-    Op,
     activation,
     add,
-    conv2d,
-    global_pool,
+    attention,
+    channel_shuffle,
+    concat,
+    elementwise,
+    embedding,
+    layer_norm,
+    layout,
     linear,
+    matmul,
     norm,
-    pool,
-    scale,
+    reduction,
+    softmax,
 )
-from latency_models.row_groups import RowGroup, choices, gather, group_slots
 
 __all__ = [
     "ACTIVATION_FLOPS",
@@ -46,23 +60,39 @@ __all__ = [
     "Workload",
     "activation",
     "add",
+    "attention",
+    "channel_shuffle",
+    "concat",
     "conv2d",
+    "convolution",
+    "elementwise",
+    "embedding",
     "global_pool",
+    "layer_norm",
+    "layout",
     "linear",
+    "matmul",
     "norm",
     "pool",
+    "reduction",
+    "resize",
     "scale",
+    "softmax",
+    "transposed_conv",
 ]
 
 _FORMAT = "latency_models.workload"
 _VERSION = 1
-_WHOLE_NUMBERS = ("flops", "params", "kernel", "stride", "groups")
+_WHOLE_NUMBERS = ("flops", "params", "groups")
+_SIDES = ("kernel", "stride")
+# Came after files had been written: a file has them only where they are not the default.
+_LATER = ("dilation", "weights_read")
 
 
 @dataclass(frozen=True)
 class Workload:
-    """The operators of one network in the order they run; an op's inputs are positions in `ops`, -1
-    the network's input.
+    """The operators of one network in the order they run; an op's inputs are positions in `ops`, or
+    -1, -2, ... for the network's first input, its second, and so on.
 
     Raises:
         ValueError: If there is no operator, or one reads an output that does not exist yet.
@@ -79,18 +109,21 @@ class Workload:
 
     @staticmethod
     def chain(blocks: Sequence[Sequence[Op]], *, batch_size: int, dtype: str) -> "Workload":
-        """Runs blocks one after another: a block's -1 is the last op of the one before it."""
+        """Runs blocks one after another: a block's -1 is the last op of the one before it.
+
+        Its -2, -3, ... stay the network's further inputs.
+        """
         ops: list[Op] = []
         for block in blocks:
             start = len(ops)
             for op in block:
-                inputs = tuple(i + start if i >= 0 else start - 1 for i in op.inputs)
+                inputs = tuple(i + start if i >= -1 else i for i in op.inputs)
                 ops.append(op if inputs == op.inputs else replace(op, inputs=inputs))
         return Workload(tuple(ops), batch_size, dtype)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of the network's input, batch included."""
+        """Shape of the network's first input, batch included."""
         for op in self.ops:
             if -1 in op.inputs:
                 return op.input_shapes[op.inputs.index(-1)]
@@ -125,6 +158,16 @@ class Workload:
         """
         return peak_activation_bytes(self.ops)
 
+    def live(self) -> "Workload":
+        """Only the operators that the last one's output depends on: what is left when a compiler
+        has removed dead code.
+        """
+        kept = live_positions(self.ops)
+        moved = {old: new for new, old in enumerate(kept)}
+        ops = (self.ops[i] for i in kept)
+        rebased = (replace(op, inputs=tuple(moved.get(i, i) for i in op.inputs)) for op in ops)
+        return replace(self, ops=tuple(rebased))
+
     @cached_property
     def arrays(self) -> OpArrays:
         """The operators as arrays."""
@@ -132,7 +175,14 @@ class Workload:
 
     def to_json(self) -> str:
         """The workload as JSON text, which `from_json` reads."""
-        body = {"format": _FORMAT, "version": _VERSION, **asdict(self)}
+        later = {field.name: field.default for field in fields(Op) if field.name in _LATER}
+        ops = [asdict(op) for op in self.ops]
+        for op in ops:
+            for key, default in later.items():
+                if op[key] == default:
+                    del op[key]
+        body = {"format": _FORMAT, "version": _VERSION, "ops": ops}
+        body |= {"batch_size": self.batch_size, "dtype": self.dtype}
         return json.dumps(body)
 
     @staticmethod
@@ -227,6 +277,11 @@ class CostTable:
         taken = np.array([positions[identity] for identity in map(id, ops)], np.int64)
         distinct = OpArrays.of(list({id(op): op for op in ops}.values()))
         return OpArrays(**{f.name: getattr(distinct, f.name)[taken] for f in fields(OpArrays)})
+
+    @cached_property
+    def op_counts(self) -> OpCounts:
+        """How often each distinct operator runs in each row, once through."""
+        return count_ops(self.rows)
 
     @cached_property
     def row_of_op(self) -> Int[np.ndarray, " m"]:
@@ -337,15 +392,17 @@ class CostTable:
 
 def _check_inputs(ops: Sequence[Op]) -> None:
     for position, op in enumerate(ops):
-        if any(not -1 <= i < position for i in op.inputs):
+        if any(i >= position for i in op.inputs):
             raise ValueError(
-                f"op {op.name!r} at {position}: inputs must be -1 or an earlier position,"
+                f"op {op.name!r} at {position}: inputs must be negative or an earlier position,"
                 f" got {op.inputs}"
             )
 
 
 def _read_op(fields: dict[str, Any]) -> Op:
     numbers = [fields[key] for key in _WHOLE_NUMBERS]
+    for sides in [fields[key] for key in _SIDES] + [fields[key] for key in _LATER if key in fields]:
+        numbers += sides if isinstance(sides, list) else [sides]
     numbers += [*fields["inputs"], *fields["output_shape"], *chain(*fields["input_shapes"])]
     for number in numbers:
         if type(number) is not int:
