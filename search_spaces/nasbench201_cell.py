@@ -31,7 +31,9 @@ EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 
 DECISIONS = tuple(Decision(f"node{target}.from{source}", OPERATIONS) for source, target in EDGES)
 
-_KERNELS = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
+KERNELS = {"nor_conv_1x1": 1, "nor_conv_3x3": 3}
+"""Side of the kernel of each operation that convolves."""
+
 _OPTIONS = {operation: option for option, operation in enumerate(OPERATIONS)}
 _TEXT = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
 _Mask = TypeVar("_Mask", bool, np.ndarray)
@@ -145,14 +147,14 @@ def _steps(text: str, as_written: bool) -> tuple[tuple[str, tuple[int, ...]], ..
             if operation == "skip_connect":
                 arriving.append(nodes[source])
                 continue
-            first = "relu" if operation in _KERNELS else operation
+            first = "relu" if operation in KERNELS else operation
             if as_written or (first, source) not in done:
                 done[first, source] = len(found)
                 found.append((first, (nodes[source],)))
-            if operation in _KERNELS:
+            if operation in KERNELS:
                 found.append((f"node{target}.from{source}.{operation}", (done[first, source],)))
                 found.append(("norm", (len(found) - 1,)))
-            arriving.append(len(found) - 1 if operation in _KERNELS else done[first, source])
+            arriving.append(len(found) - 1 if operation in KERNELS else done[first, source])
         if as_written:
             # Python's sum begins with 0 + the first, an operator of its own.
             found.append(("sum", (arriving[0],)))
@@ -170,7 +172,7 @@ def _steps(text: str, as_written: bool) -> tuple[tuple[str, tuple[int, ...]], ..
 @lru_cache(maxsize=1 << 14)
 def _cell_op(name: str, inputs: tuple[int, ...], shape: tuple[int, ...], dtype: str) -> Op:
     """An operator of a cell: shared by all the cells that have it, so that tables are small."""
-    kernel = _KERNELS.get(name.rpartition(".")[2])
+    kernel = KERNELS.get(name.rpartition(".")[2])
     if kernel is not None:
         return ops.conv2d(
             name, shape, out_channels=shape[-1], kernel=kernel, dtype=dtype, inputs=inputs

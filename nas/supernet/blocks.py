@@ -9,8 +9,16 @@ from jaxtyping import Array, Float
 
 from nas.supernet.depthwise import Implementation
 from nas.supernet.layers import ConvNorm, Linear, Mode, SqueezeExcite, activate
+from nas.supernet.nasbench201 import (
+    NasBench201CellModule,
+    NasBench201HeadModule,
+    NasBench201ReductionModule,
+    NasBench201StemModule,
+)
 from search_spaces.base import Architecture, Block
 from search_spaces.mobilenet import InvertedResidual, MobileNetHead, MobileNetStem
+from search_spaces.nasbench201 import NasBench201Head, NasBench201Reduction, NasBench201Stem
+from search_spaces.nasbench201_cell import NasBench201Cell
 
 
 class MobileNetStemModule(nnx.Module):
@@ -103,6 +111,10 @@ MODULES: dict[type, type[nnx.Module]] = {
     MobileNetStem: MobileNetStemModule,
     InvertedResidual: InvertedResidualModule,
     MobileNetHead: MobileNetHeadModule,
+    NasBench201Stem: NasBench201StemModule,
+    NasBench201Cell: NasBench201CellModule,
+    NasBench201Reduction: NasBench201ReductionModule,
+    NasBench201Head: NasBench201HeadModule,
 }
 """The module of each block kind."""
 

@@ -144,33 +144,101 @@ class ConvNorm(nnx.Module):
         y = self._convolve(x, self.kernel[...])
         if self.mode == "folded":
             return activate(y + self.bias[...], self.function)
-        if self.mode == "batch":
-            normalised: Any = batch_norm(y, self.scale[...], self.shift[...], self.function)
-            y, mean, variance = normalised
-            self.mean[...] = lax.stop_gradient(mean)
-            self.variance[...] = lax.stop_gradient(variance)
-            return y
-        gain = self.scale[...] * lax.rsqrt(self.variance[...] + NORM_EPSILON)
-        return activate(y * gain + (self.shift[...] - self.mean[...] * gain), self.function)
+        return _normalise_as(self, y)
 
     def _convolve(self, x: Array, kernel: Array) -> Array:
         if self.depthwise:
             return depthwise_conv(x, kernel, stride=self.stride, implementation=self.implementation)
-        size = kernel.shape[0]
-        if size == 1 and self.stride == 1 and self.implementation == "shifted":
-            y = x.reshape(-1, x.shape[-1]) @ kernel[0, 0]
-            return y.reshape(*x.shape[:-1], kernel.shape[-1])
-        return lax.conv_general_dilated(
-            x,
-            kernel,
-            (self.stride, self.stride),
-            [(size // 2, size // 2)] * 2,
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
+        return _convolve(x, kernel, stride=self.stride, implementation=self.implementation)
+
+
+def _convolve(x: Array, kernel: Array, *, stride: int, implementation: Implementation) -> Array:
+    size = kernel.shape[0]
+    if size == 1 and stride == 1 and implementation == "shifted":
+        y = x.reshape(-1, x.shape[-1]) @ kernel[0, 0]
+        return y.reshape(*x.shape[:-1], kernel.shape[-1])
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        (stride, stride),
+        [(size // 2, size // 2)] * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+
+class Norm(nnx.Module):
+    """Batch norm and an activation, where there is no convolution to fold it into.
+
+    Folded, its scale and shift have the statistics in them.
+    """
+
+    def __init__(self, channels: int, *, function: str = "", mode: Mode) -> None:
+        self.function = function
+        self.mode = mode
+        self.scale = nnx.Param(jnp.ones(channels))
+        self.shift = nnx.Param(jnp.zeros(channels))
+        if mode != "folded":
+            self.mean = nnx.BatchStat(jnp.zeros(channels))
+            self.variance = nnx.BatchStat(jnp.ones(channels))
+
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+        """Normalises and activates."""
+        if self.mode == "folded":
+            return activate(x * self.scale[...] + self.shift[...], self.function)
+        return _normalise_as(self, x)
+
+
+def _normalise_as(layer: ConvNorm | Norm, y: Array) -> Array:
+    if layer.mode == "batch":
+        normalised: Any = batch_norm(y, layer.scale[...], layer.shift[...], layer.function)
+        y, mean, variance = normalised
+        layer.mean[...] = lax.stop_gradient(mean)
+        layer.variance[...] = lax.stop_gradient(variance)
+        return y
+    gain = layer.scale[...] * lax.rsqrt(layer.variance[...] + NORM_EPSILON)
+    return activate(y * gain + (layer.shift[...] - layer.mean[...] * gain), layer.function)
+
+
+class Conv(nnx.Module):
+    """Convolution without bias or norm, initialised like that of `ConvNorm`."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        kernel: int,
+        implementation: Implementation | None = None,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.implementation: Implementation = implementation or default_implementation()
+        shape = (kernel, kernel, in_channels, out_channels)
+        spread = np.sqrt(2 / (kernel * kernel * out_channels))
+        self.kernel = nnx.Param(jax.random.normal(rngs.params(), shape) * spread)
+
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w co"]:
+        """Convolves at stride 1."""
+        kernel = self.kernel[...]
+        return _convolve(x, kernel, stride=1, implementation=self.implementation)
+
+
+def mean_pool_3x3(
+    x: Float[Array, "n h w c"], *, implementation: Implementation
+) -> Float[Array, "n h w c"]:
+    """Means over 3x3 windows at stride 1; padding does not count."""
+    if implementation == "native":
+        window: Any = {"window_shape": (3, 3), "strides": (1, 1)}
+        return nnx.avg_pool(x, **window, padding="SAME", count_include_pad=False)
+    ones = np.ones((3, 3, 1, x.shape[-1]), x.dtype)
+    total = depthwise_conv(x, ones, stride=1, implementation=implementation)
+    rows, columns = (np.convolve(np.ones(size), np.ones(3))[1:-1] for size in x.shape[1:3])
+    return total / jnp.asarray(np.outer(rows, columns)[:, :, None], x.dtype)
 
 
 def fold(params: dict[str, Any], statistics: dict[str, Any]) -> dict[str, Any]:
     """Parameters of the `folded` form of a module, from those of its `stored` form.
+
+    A norm is folded into the kernel it follows, or else into its own scale and shift.
 
     Args:
         params: Nested pure dict of a module's parameters.
@@ -178,10 +246,10 @@ def fold(params: dict[str, Any], statistics: dict[str, Any]) -> dict[str, Any]:
     """
     if "scale" in params and "mean" in statistics:
         gain = params["scale"] / jnp.sqrt(statistics["variance"] + NORM_EPSILON)
-        return {
-            "kernel": params["kernel"] * gain,
-            "bias": params["shift"] - statistics["mean"] * gain,
-        }
+        shift = params["shift"] - statistics["mean"] * gain
+        if "kernel" not in params:
+            return {"scale": gain, "shift": shift}
+        return {"kernel": params["kernel"] * gain, "bias": shift}
     return {
         name: fold(value, statistics.get(name, {})) if isinstance(value, dict) else value
         for name, value in params.items()

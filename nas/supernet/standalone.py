@@ -59,6 +59,14 @@ class StandaloneNetwork:
         return run
 
 
+def untrained(architecture: Architecture, *, seed: int) -> StandaloneNetwork:
+    """The network as it is initialised: what is trained, and what may be timed instead of it."""
+    fresh = Network(architecture, mode="stored", rngs=nnx.Rngs(seed))
+    _, params, statistics = nnx.split(fresh, nnx.Param, nnx.BatchStat)
+    arrays = (nnx.to_pure_dict(state).get("blocks", {}) for state in (params, statistics))
+    return StandaloneNetwork(architecture, *(jax.tree.map(np.asarray, found) for found in arrays))
+
+
 def subnet(
     weights: Weights, architecture: Architecture, statistics: dict[str, Any]
 ) -> StandaloneNetwork:
@@ -91,12 +99,10 @@ def train_alone(
     Raises:
         FloatingPointError: If the loss is not finite.
     """
-    definition, params, zeros = network_definition(architecture, "batch", None)
+    definition, _, zeros = network_definition(architecture, "batch", None)
     if start is None:
-        fresh = Network(architecture, mode="batch", rngs=nnx.Rngs(seed))
-        params = nnx.to_pure_dict(nnx.state(fresh, nnx.Param))["blocks"]
-    else:
-        params = jax.tree.map(jnp.asarray, start)
+        start = untrained(architecture, seed=seed).params
+    params = jax.tree.map(jnp.asarray, start)
     steps_per_epoch = max(len(dataset.train) // recipe.batch_size, 1)
     optimizer = build_optimizer(
         recipe, steps=recipe.epochs * steps_per_epoch, steps_per_epoch=steps_per_epoch
