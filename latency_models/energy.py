@@ -39,10 +39,10 @@ from latency_models.operators import DTYPE_BYTES
 from latency_models.roofline import (
     RooflinePredictor,
     computing_dtype,
+    first_operand_bytes,
     memory_levels,
     moved_bytes,
     peak_flops_per_s,
-    read_bytes,
 )
 from latency_models.workload import CostTable, Workload
 
@@ -139,10 +139,10 @@ def operator_energy(
             if chosen.any():
                 each = energy_per_flop_j(spec, dtype, matrix=matrix)
                 compute[chosen] = ops.flops[chosen] * each
-    moved, read = moved_bytes(ops), read_bytes(ops)
-    read_level, level = memory_levels(moved, spec, threads=threads, read_bytes=read)
+    moved, first = moved_bytes(ops), first_operand_bytes(ops)
+    first_level, level = memory_levels(moved, spec, threads=threads, read_bytes=first)
     per_byte = energy_per_byte_j(spec)
-    memory = read * per_byte[read_level] + (moved - read) * per_byte[level]
+    memory = first * per_byte[first_level] + (moved - first) * per_byte[level]
     return np.stack([compute, memory], axis=1)
 
 

@@ -18,7 +18,7 @@ operator without matrix products: element-wise work is spread over flat arrays.
 """
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from latency_models.device_spec import DeviceSpec
 from latency_models.op_arrays import OpArrays
@@ -58,7 +58,8 @@ def padding_factor(ops: OpArrays, spec: DeviceSpec) -> Float[np.ndarray, " m"]:
         sides = (columns[dense], depth[dense])
         factor[dense] *= np.prod([_rounding(s, spec.systolic_side) for s in sides], axis=0)
     if (tile := _tile(spec)) is not None and spec.cores is not None:
-        factor[dense] *= _wave_factor(rows[dense], columns[dense], depth[dense], tile, spec.cores)
+        sides = (rows[dense], columns[dense], depth[dense])
+        factor[dense] *= _wave_factor(*sides, ops.groups[dense], tile, spec.cores)
     return factor
 
 
@@ -68,22 +69,20 @@ def _tile(spec: DeviceSpec) -> tuple[int, int] | None:
     return _GPU_TILE if spec.kind == "gpu" else None
 
 
-def _matrix_sides(ops: OpArrays) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows, columns and depth of each operator's product; columns are 0 where there is none.
+def _matrix_sides(
+    ops: OpArrays,
+) -> tuple[Float[np.ndarray, " m"], Float[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+    """Rows, columns and depth of one group's product, the products of a batch stacked in the rows.
 
-    An operator with weights of its own has `depth + bias` of them for each column, and
-    `2 depth + bias` FLOPs for each element of its output, which gives the columns.
+    A depthwise convolution is one product with all channels as its columns. Columns are 0 where
+    there is no product.
     """
-    item = np.array([*DTYPE_BYTES.values()], float)[ops.dtype]
-    outputs = np.maximum(ops.output_bytes / item, 1.0)
-    depth = ops.macs / outputs
-    weights = ops.flops / outputs - depth
-    product = (ops.macs > 0) & (ops.params > 0) & (weights > 0)
-    columns = np.divide(ops.params, weights, out=np.zeros_like(outputs), where=product)
-    whole = (columns >= 1) & (np.abs(columns - np.rint(columns)) < 1e-6)
-    columns = np.where(whole, np.rint(columns), 0.0)
-    rows = np.divide(outputs, columns, out=np.zeros_like(outputs), where=whole)
-    return rows, columns, depth
+    outputs = np.maximum(
+        ops.output_bytes / np.array([*DTYPE_BYTES.values()], float)[ops.dtype], 1.0
+    )
+    groups = np.where(on_matrix_units(ops), ops.groups, 1)
+    columns = np.where(ops.macs > 0, ops.out_channels / groups, 0.0)
+    return outputs / np.maximum(ops.out_channels, 1), columns, ops.macs / outputs
 
 
 def _lanes(ops: OpArrays, vector_bits: int) -> Float[np.ndarray, " m"]:
@@ -103,19 +102,20 @@ def _wave_factor(
     rows: Float[np.ndarray, " p"],
     columns: Float[np.ndarray, " p"],
     depth: Float[np.ndarray, " p"],
+    groups: Int[np.ndarray, " p"],
     tile: tuple[int, int],
     cores: int,
 ) -> Float[np.ndarray, " p"]:
     long = _fitted(np.maximum(rows, columns), max(tile))
     short = _fitted(np.minimum(rows, columns), min(tile))
-    tiles = _tiles(rows, columns, long, short)
+    tiles = groups * _tiles(rows, columns, long, short)
     while (small := (tiles < cores) & (np.maximum(long, short) > _SMALLEST_FULL_SIDE)).any():
         long, short = np.maximum(long, short), np.minimum(long, short)
         long = np.where(small, long / 2, long)
-        tiles = _tiles(rows, columns, long, short)
+        tiles = groups * _tiles(rows, columns, long, short)
     splits = np.maximum(np.minimum(cores // tiles, depth // _DEPTH_STEP), 1)
     waves = np.ceil(tiles * splits / cores)
-    return waves * cores * long * short / splits / (rows * columns)
+    return waves * cores * long * short / splits / (groups * rows * columns)
 
 
 def _fitted(side: Float[np.ndarray, " p"], tile_side: int) -> Float[np.ndarray, " p"]:

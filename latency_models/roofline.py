@@ -9,10 +9,10 @@ all else on vector units, where the datasheet tells them apart; what blocks of t
 added (`granularity`).
 
 Memory: an operator all of whose bytes fit a cache moves them at the bandwidth of the smallest such
-cache. Of one that fits none, the activations read still come from the outermost cache if they alone
-fit it, for their producer has just written them; weights and the output go to main memory. Threads
-share the peak and the caches in proportion; main memory is taken to be saturated by any number of
-them.
+cache. Of one that fits none, the first operand still comes from the outermost cache if it alone
+fits it, for its producer has just written it; all else, an attention's cached keys and values too,
+is in main memory. Threads share the peak and the caches in proportion; main memory is taken to be
+saturated by any number of them.
 
 References: Williams, Waterman, Patterson, "Roofline", CACM 52(4), 2009; with a bandwidth for each
 cache, Ilic, Pratas, Sousa, "Cache-aware Roofline model", IEEE CAL 13(1), 2014.
@@ -115,7 +115,7 @@ def launch_seconds(spec: DeviceSpec) -> float:
 
 def moved_bytes(ops: OpArrays) -> Float[np.ndarray, " m"]:
     """Bytes that each operator reads and writes, a fused one only its further operands."""
-    alone = ops.input_bytes + ops.weight_bytes + ops.output_bytes
+    alone = ops.input_bytes + ops.weight_read_bytes + ops.output_bytes
     return np.where(ops.fused, ops.other_input_bytes, alone)
 
 
@@ -126,7 +126,7 @@ def memory_levels(
     threads: int | None = None,
     read_bytes: Float[np.ndarray, " m"] | None = None,
 ) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
-    """Where activations are read from, and where weights and results are.
+    """Where `read_bytes` are read from, and where all else is.
 
     Both are positions in `spec.caches`, their number standing for main memory. Caches without a
     bandwidth are passed over, as nothing is known of what they save.
@@ -156,13 +156,14 @@ def memory_seconds(
         moved_bytes: All that the operator reads and writes.
         spec: The device.
         threads: Limits the caches of a CPU.
-        read_bytes: The activations read, among them; without them, an operator too large for the
-            caches reads everything from main memory.
+        read_bytes: Those among them that the producer may have left in the outermost cache, see
+            `first_operand_bytes`; without, an operator too large for the caches reads everything
+            from main memory.
     """
     per_byte = _seconds_per_byte(spec, _share(spec, threads))
-    read_level, level = memory_levels(moved_bytes, spec, threads=threads, read_bytes=read_bytes)
-    read = np.zeros_like(moved_bytes) if read_bytes is None else read_bytes
-    return read * per_byte[read_level] + (moved_bytes - read) * per_byte[level]
+    first_level, level = memory_levels(moved_bytes, spec, threads=threads, read_bytes=read_bytes)
+    first = np.zeros_like(moved_bytes) if read_bytes is None else read_bytes
+    return first * per_byte[first_level] + (moved_bytes - first) * per_byte[level]
 
 
 def bandwidths_bytes_per_s(spec: DeviceSpec, *, threads: int | None = None) -> dict[str, float]:
@@ -174,9 +175,9 @@ def bandwidths_bytes_per_s(spec: DeviceSpec, *, threads: int | None = None) -> d
     return known if main is None else {**known, "memory": main}
 
 
-def read_bytes(ops: OpArrays) -> Float[np.ndarray, " m"]:
-    """Bytes of activations that each operator reads from memory or caches."""
-    return np.where(ops.fused, ops.other_input_bytes, ops.input_bytes)
+def first_operand_bytes(ops: OpArrays) -> Float[np.ndarray, " m"]:
+    """Bytes of the activation that each operator reads from its producer; 0 for a fused one."""
+    return np.where(ops.fused, 0.0, ops.input_bytes - ops.other_input_bytes)
 
 
 def roofline(ops: OpArrays, spec: DeviceSpec, *, threads: int | None = None) -> RooflineTimes:
@@ -186,7 +187,9 @@ def roofline(ops: OpArrays, spec: DeviceSpec, *, threads: int | None = None) -> 
         ValueError: If `threads` is not positive, or the device can compute a dtype in no way known.
     """
     padding = padding_factor(ops, spec)
-    memory_s = memory_seconds(moved_bytes(ops), spec, threads=threads, read_bytes=read_bytes(ops))
+    memory_s = memory_seconds(
+        moved_bytes(ops), spec, threads=threads, read_bytes=first_operand_bytes(ops)
+    )
     return RooflineTimes(
         compute_s=arithmetic_seconds(ops, spec, threads=threads) * padding,
         memory_s=memory_s,

@@ -108,3 +108,13 @@ def test_padding_never_saves_work(rows: int, columns: int, depth: int, bias: boo
     ops = OpArrays.of([op])
     for spec in (A100, AVX2, TPU):
         assert np.all(padding_factor(ops, spec) >= 1 - 1e-12)
+
+
+def test_groups_are_products_of_their_own() -> None:
+    shape = (1, 8, 8, 12)
+    op = conv2d("c", shape, out_channels=24, kernel=3, groups=4, dtype=F32)
+    # 6 channels a group, on 8 lanes.
+    assert _factor(op, AVX2) == pytest.approx(8 / 6)
+    wide = conv2d("c", (1, 96, 96, 512), out_channels=384, kernel=1, groups=2, dtype=F16)
+    # Two products of 9216 x 192: 36 x 2 tiles of 256 x 128 each, 144 on 108 multiprocessors.
+    assert _factor(wide, A100) == pytest.approx(2 * 108 * 256 * 128 / (2 * 9216 * 192))

@@ -20,6 +20,7 @@ from latency_models import (
 )
 from latency_models.op_arrays import OpArrays
 from latency_models.roofline import LAUNCH_OVERHEAD_S, peak_flops_per_s, roofline
+from latency_models.tensor_operators import attention, embedding
 
 F32 = "float32"
 SIMPLE = DeviceSpec(
@@ -95,6 +96,28 @@ def test_cache_without_a_bandwidth_is_passed_over() -> None:
     spec = replace(SIMPLE, caches=(CacheLevel("L2", 2**30),))
     op = linear("l", (1, 1000), out_features=1000, dtype=F32)
     assert _seconds(op, spec) == _seconds(op)
+
+
+def test_decoding_reads_keys_and_values_from_memory() -> None:
+    spec = DeviceSpec(
+        "d",
+        "gpu",
+        {"float16": 1e14},
+        memory_bandwidth_bytes_per_s=1e9,
+        caches=(CacheLevel("L2", 2**20, 1e10),),
+        launch_overhead_s=1e-9,
+    )
+    query = (1, 1, 8, 64)
+    op = attention("a", query, key_length=4096, dtype="float16", inputs=(-1, -2, -3))
+    # The query's 512 values come from L2; 2 x 4096 x 512 cached and 512 written do not.
+    expected = 512 * 2 / 1e10 + (2 * 4096 * 512 + 512) * 2 / 1e9
+    assert _seconds(op, spec) == pytest.approx(expected + 1e-9)
+
+
+def test_embedding_reads_the_rows_that_are_looked_up() -> None:
+    op = embedding("e", (1, 10), rows=50_000, features=64, dtype=F32)
+    # 10 indices, 10 rows read and 10 written of 64 values.
+    assert _seconds(op) == pytest.approx((10 + 2 * 640) * 4 / 1e8 + 1e-6)
 
 
 TENSOR = DeviceSpec(
