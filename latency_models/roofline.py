@@ -128,19 +128,17 @@ def memory_levels(
 ) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"]]:
     """Where `read_bytes` are read from, and where all else is.
 
-    Both are positions in `spec.caches`, their number standing for main memory. Caches without a
-    bandwidth are passed over, as nothing is known of what they save.
+    Both are positions in `spec.caches`, their number standing for main memory.
     """
     main = len(spec.caches)
-    known = [i for i, c in enumerate(spec.caches) if c.bandwidth_bytes_per_s is not None]
-    sizes = [cache.size_bytes * _share(spec, threads) for cache in spec.caches]
+    share = _share(spec, threads)
     level = np.full(moved_bytes.shape, main, np.int64)
-    for i in reversed(known):
-        level[moved_bytes <= sizes[i]] = i
-    if read_bytes is None or not known:
+    for position, cache in reversed([*enumerate(spec.caches)]):
+        level[moved_bytes <= cache.size_bytes * share] = position
+    if read_bytes is None or not spec.caches:
         return level, level
-    left_there = (level == main) & (read_bytes <= sizes[known[-1]])
-    return np.where(left_there, known[-1], level), level
+    left_there = (level == main) & (read_bytes <= spec.caches[-1].size_bytes * share)
+    return np.where(left_there, main - 1, level), level
 
 
 def memory_seconds(
@@ -251,8 +249,13 @@ def _share(spec: DeviceSpec, threads: int | None) -> float:
 
 
 def _seconds_per_byte(spec: DeviceSpec, share: float) -> Float[np.ndarray, " levels"]:
-    """Of each cache, with main memory last; 0 where no bandwidth is known."""
-    caches = [cache.bandwidth_bytes_per_s for cache in spec.caches]
-    bandwidths = [None if b is None else b * share for b in caches]
-    every = [*bandwidths, spec.memory_bandwidth_bytes_per_s]
-    return np.array([0.0 if b is None else 1 / b for b in every])
+    """Of each cache, with main memory last; 0 where no bandwidth is known.
+
+    A cache without a bandwidth is taken to be as slow as the next level outwards.
+    """
+    main = spec.memory_bandwidth_bytes_per_s
+    levels = [0.0 if main is None else 1 / main]
+    for cache in reversed(spec.caches):
+        bandwidth = cache.bandwidth_bytes_per_s
+        levels.insert(0, levels[0] if bandwidth is None else 1 / (bandwidth * share))
+    return np.array(levels)

@@ -47,6 +47,12 @@ def test_operator_that_fits_a_cache_pays_for_the_cache() -> None:
     assert operator_energy(workload.arrays, STATED)[0, 1] == pytest.approx(10_300 * 4 * 5 * PJ)
 
 
+def test_cache_without_a_bandwidth_saves_energy_all_the_same() -> None:
+    spec = replace(STATED, caches=(CacheLevel("L2", 100_000, None, 5 * PJ),))
+    workload = Workload((SMALL,), 1, F32)
+    assert operator_energy(workload.arrays, spec)[0, 1] == pytest.approx(10_300 * 4 * 5 * PJ)
+
+
 def test_latency_without_another_is_the_rooflines() -> None:
     # 1,002,000 x 4 bytes at 100 MB/s and 4000 at 1 GB/s, and the start.
     energy = EnergyPredictor(STATED).predict([Workload((LARGE,), 1, F32)])

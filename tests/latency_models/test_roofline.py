@@ -92,7 +92,7 @@ def test_activations_too_large_for_every_cache_come_from_memory() -> None:
     assert _seconds(op, spec) == pytest.approx((2 * 16_384 + 144 * 4) / 1e8 + 1e-6, rel=1e-4)
 
 
-def test_cache_without_a_bandwidth_is_passed_over() -> None:
+def test_cache_without_a_bandwidth_is_as_slow_as_the_next_level() -> None:
     spec = replace(SIMPLE, caches=(CacheLevel("L2", 2**30),))
     op = linear("l", (1, 1000), out_features=1000, dtype=F32)
     assert _seconds(op, spec) == _seconds(op)
