@@ -1,10 +1,11 @@
 """What can be built: genotypes, architectures and their workloads. No training, no Ray."""
 
 from search_spaces.base import Architecture, Block, Decision, Genotype, Genotypes, SearchSpace
+from search_spaces.fbnet import FBNetOptions, FBNetSpace
 from search_spaces.mobilenet import MobileNetOptions, MobileNetSpace
 from search_spaces.nasbench201 import NasBench201Options, NasBench201Space
 
-SPACES = {space.name: space for space in (MobileNetSpace, NasBench201Space)}
+SPACES = {space.name: space for space in (MobileNetSpace, NasBench201Space, FBNetSpace)}
 """Search spaces by the name that a config gives."""
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "Architecture",
     "Block",
     "Decision",
+    "FBNetOptions",
+    "FBNetSpace",
     "Genotype",
     "Genotypes",
     "MobileNetOptions",

@@ -87,6 +87,13 @@ class OpChain:
             )
         )
 
+    def shuffle(self, name: str, groups: int) -> None:
+        """Channels in an order that mixes the groups of grouped convolutions."""
+        inputs = (self.last,)
+        self.append(
+            ops.channel_shuffle(name, self.shape, groups=groups, dtype=self.dtype, inputs=inputs)
+        )
+
     def pool(self, name: str) -> None:
         """Average over the whole map."""
         self.append(ops.global_pool(name, self.shape, dtype=self.dtype, inputs=(self.last,)))

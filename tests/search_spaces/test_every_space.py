@@ -9,6 +9,8 @@ from latency_models import CostTable
 from search_spaces import (
     SPACES,
     Architecture,
+    FBNetOptions,
+    FBNetSpace,
     MobileNetOptions,
     MobileNetSpace,
     NasBench201Options,
@@ -18,7 +20,7 @@ from search_spaces import (
 from search_spaces.base import cardinalities
 from search_spaces.mobilenet import MobileNetStage
 
-NAMES = ["mobilenet", "nasbench201", "nasbench201 as written"]
+NAMES = ["mobilenet", "nasbench201", "nasbench201 as written", "fbnet"]
 
 
 @cache
@@ -26,6 +28,8 @@ def space(name: str) -> SearchSpace:
     if name == "mobilenet":
         stages = [MobileNetStage(8, 1), MobileNetStage(16, 2, "hard_swish", squeeze_excite=True)]
         return MobileNetSpace(MobileNetOptions(stages, depths=[1, 2]), (16, 16, 3), 10)
+    if name == "fbnet":
+        return FBNetSpace(FBNetOptions(), (32, 32, 3), 10)
     widths, written = ([8], True) if "written" in name else ([8, 16], False)
     cells = NasBench201Options(widths, cells=2, as_written=written)
     return NasBench201Space(cells, (16, 16, 3), 10)
