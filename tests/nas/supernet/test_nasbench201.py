@@ -61,9 +61,24 @@ def test_a_network_as_written_has_its_published_parameters(text: str, params: in
 
 @pytest.mark.parametrize("text", [MIXED, DISCONNECTED, POOLED, IDENTITY])
 def test_a_network_as_compiled_has_its_workloads_parameters(text: str) -> None:
-    found = untrained(architecture(SMALL, text), seed=0)
-    workload = found.architecture.workload(batch_size=1, dtype="float32")
-    assert sum(leaf.size for leaf in jax.tree.leaves(found.params)) == workload.params
+    made = architecture(SMALL, text)
+    _, shapes, _ = network_definition(made, "stored", None)
+    workload = made.workload(batch_size=1, dtype="float32")
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == workload.params
+
+
+def test_an_untrained_network_runs_and_its_seed_decides_it() -> None:
+    made = architecture(SMALL, IDENTITY)
+    first, again, other = (untrained(made, seed=seed) for seed in (0, 0, 1))
+    logits = jax.jit(first.function())(images(2))
+    assert logits.shape == (2, 10)
+    assert np.isfinite(logits).all()
+    np.testing.assert_array_equal(kernel_of(first), kernel_of(again))
+    assert not np.array_equal(kernel_of(first), kernel_of(other))
+
+
+def kernel_of(made: StandaloneNetwork) -> np.ndarray:
+    return made.params["stem"]["conv"]["kernel"]
 
 
 @pytest.mark.parametrize("text", [MIXED, POOLED, IDENTITY])
