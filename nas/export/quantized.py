@@ -111,3 +111,7 @@ def _widen_scalar_biases(model: Any) -> None:
             constants[wide.name] = wide
             model.graph.initializer.append(wide)
         node.input[2] = wide.name
+    used = {name for node in model.graph.node for name in node.input}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
