@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,32 +27,55 @@ def measure(
         ),
     ],
     runtime: Annotated[
-        str | None, typer.Option(help="xla or onnxruntime; by the file's ending if left out.")
+        str | None,
+        typer.Option(
+            help="xla, onnxruntime, openvino or command; by the file's ending if left out."
+        ),
+    ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option(help="With the runtime command: your program and its arguments, in quotes."),
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Cores and threads to use.")] = 1,
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Where the file leaves it open; 1 by default.")
     ] = None,
+    input_shape: Annotated[
+        str | None,
+        typer.Option(help="Such as 1,32,32,3; for files that only your program can read."),
+    ] = None,
+    compute_dtype: Annotated[
+        str | None,
+        typer.Option(help="What the runtime is told to compute in, where it can be told."),
+    ] = None,
     timeout_s: Annotated[float, typer.Option(help="For one file, compilation included.")] = 120.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure the latency of networks on this machine, one after another."""
+    """Measure the latency of networks, one after another: on this machine, or by your program."""
+    from latency_models.measure import COMMAND
     from latency_models.measure import measure as measure_files
 
+    program = _program(command)
+    if runtime is None and program:
+        runtime = COMMAND
     for file in files:
         if not file.is_file():
             raise typer.BadParameter(f"{file}: no such file")
     results: list[tuple[str, Measured]] = []
     for file in files:
         name = runtime or _runtime_of(file)
-        input_shape, dtype = _input_of(file, batch_size)
+        shape, dtype = (
+            _input_of(file, batch_size) if input_shape is None else (_shape(input_shape), "float32")
+        )
         measured = measure_files(
             [file],
             runtime=name,
-            input_shape=input_shape,
+            input_shape=shape,
             dtype=dtype,
+            compute_dtype=compute_dtype,
             threads=threads,
             timeout_s=timeout_s,
+            command=program,
         )
         results += [(name, result) for result in measured]
     if as_json:
@@ -60,6 +84,23 @@ def measure(
     else:
         _print(results)
     _report_failures([result for _, result in results])
+
+
+def _program(command: str | None) -> list[str]:
+    """The program and its arguments; quotes group words as in a shell, which is not run."""
+    try:
+        return shlex.split(command or "")
+    except ValueError as error:
+        raise typer.BadParameter(f"--command: {error}, got {command!r}") from None
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    sizes = text.split(",")
+    if not all(size.strip().isdecimal() and int(size) > 0 for size in sizes):
+        raise typer.BadParameter(
+            f"--input-shape must be positive sizes such as 1,32,32,3, got {text!r}"
+        )
+    return tuple(int(size) for size in sizes)
 
 
 def _runtime_of(file: Path) -> str:
@@ -76,7 +117,12 @@ def _input_of(file: Path, batch_size: int | None) -> tuple[tuple[int, ...], str]
     """Shape and dtype of the network's input, with the batch size where the file leaves it open."""
     from nas.errors import UserError
 
-    shape, dtype = _onnx_input(file) if file.suffix == ".onnx" else _exported_input(file)
+    readers = {".onnx": _onnx_input, ".jaxexport": _exported_input}
+    if file.suffix not in readers:
+        raise UserError(
+            f"{file}: expected a file ending in {' or '.join(readers)}, or --input-shape"
+        )
+    shape, dtype = readers[file.suffix](file)
     batch, *image = shape
     if batch is not None and batch_size not in (None, batch):
         raise UserError(
@@ -133,10 +179,11 @@ def _print(results: Sequence[tuple[str, Measured]]) -> None:
     for runtime, result in results:
         low, high = result.confidence_interval_s or (None, None)
         figures = (figure(value, 1e-3) for value in (result.latency_s, low, high))
-        rows.append(
-            (str(result.path), runtime, result.status, *figures, str(len(result.samples_s)))
-        )
-    print_columns(("file", "runtime", "status", "median ms", "low", "high", "samples"), rows)
+        compiled = figure(result.compile_s, 1)
+        samples, marks = str(len(result.samples_s)), ", ".join(result.marks)
+        rows.append((str(result.path), runtime, result.status, *figures, samples, compiled, marks))
+    titles = ("file", "runtime", "status", "median ms", "low", "high", "samples")
+    print_columns((*titles, "compile s", "marks"), rows)
 
 
 def _report_failures(results: Sequence[Measured]) -> None:

@@ -1,6 +1,7 @@
 """`nas measure` and `nas predict` on real files."""
 
 import json
+import sys
 from pathlib import Path
 
 import jax
@@ -15,8 +16,7 @@ from latency_models import find_device
 from latency_models.meta import BayesianRoofline, save_predictor
 from nas.config import parse_config
 from nas.study import Study
-from search_spaces import SPACES
-from search_spaces.mobilenet import MobileNetOptions, MobileNetStage
+from search_spaces.mobilenet import MobileNetOptions, MobileNetSpace, MobileNetStage
 
 FEATURES = 64
 
@@ -25,7 +25,7 @@ FEATURES = 64
 def architectures(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("architectures")
     options = MobileNetOptions(stages=[MobileNetStage(width=16, stride=1)])
-    space = SPACES["mobilenet"](options=options, image_shape=(8, 8, 1), classes=10)
+    space = MobileNetSpace(options=options, image_shape=(8, 8, 1), classes=10)
     paths = [folder / "smallest.json", folder / "largest.json"]
     for path, genotype in zip(paths, (space.smallest, space.largest), strict=True):
         path.write_text(space.decode(genotype).to_json(), encoding="utf-8")
@@ -97,6 +97,29 @@ def test_a_measurement_is_a_line_of_a_table(nas, onnx_file):
     assert line.startswith(f"{onnx_file}  onnxruntime")
 
 
+def test_a_program_of_the_users_measures_what_only_it_can_read(nas, tmp_path: Path):
+    program = tmp_path / "my program.py"
+    program.write_text(
+        "import json, sys\n"
+        "for line in sys.stdin:\n"
+        "    told = json.loads(line)\n"
+        "    print(json.dumps({'latency_s': 2e-3, 'environment': told}), flush=True)\n"
+    )
+    network = tmp_path / "network.tflite"
+    network.write_bytes(b"a network")
+    command = f"{sys.executable} '{program}' -v"
+    options = ("--input-shape", "2,8,8,3", "--compute-dtype", "float16", "--json")
+    code, out, _ = nas("measure", network, "--command", command, *options)
+    assert code == 0
+    (result,) = json.loads(out)
+    assert (result["runtime"], result["latency_s"]) == ("command", 2e-3)
+    told = result["environment"]["device"]
+    assert (told["input_shape"], told["compute_dtype"]) == ([2, 8, 8, 3], "float16")
+    code, _, err = nas("measure", network, "--command", command)
+    assert code == 2
+    assert "expected a file ending in .onnx or .jaxexport, or --input-shape" in err
+
+
 def test_another_batch_size_than_the_file_fixes_is_refused(nas, exported):
     code, _, err = nas("measure", exported, "--batch-size", "3")
     assert code == 2
@@ -119,6 +142,8 @@ def test_a_file_that_a_runtime_cannot_read_is_a_failure_with_its_reason(nas, onn
         ("text.jaxexport", (), "is no function serialised by jax.export"),
         ("text.jaxexport", ("--runtime", "abacus"), "is no function serialised by jax.export"),
         ("text.txt", ("--threads", "0"), "'--threads'"),
+        ("text.onnx", ("--input-shape", "1,0"), "--input-shape must be positive sizes such as"),
+        ("text.onnx", ("--command", "a 'b"), "--command: No closing quotation, got"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(nas, tmp_path: Path, name, options, expected):
