@@ -125,6 +125,26 @@ def test_real_network_is_measured_there(tmp_path: Path) -> None:
     assert 0 < found.latency_s < 0.1
 
 
+def test_target_with_measure_on_is_measured_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Imported here: collecting tests must not start JAX, which Ray has to precede.
+    from nas.config import TargetConfig
+    from nas.stages.measuring import Measuring
+    from tests.nas.stages.test_measuring import GENOTYPES, Records, setting_of, untrained
+
+    monkeypatch.setattr(Measuring, "network", untrained)
+    records, done = Records(), []
+    target = TargetConfig(
+        name="pi", device="raspberry-pi-5", runtime="onnxruntime", measure_on="pi", threads=2
+    )
+    Measuring(setting_of(records)).measure(target, GENOTYPES, "verify", done.append)
+    assert sorted(one.genotype for one in records.kept) == sorted(GENOTYPES)
+    assert done == records.kept
+    for one in records.kept:
+        assert one.status in ("ok", "noisy"), one.error
+        assert one.environment["node"]
+        assert one.environment["threads"] == 2
+
+
 def test_device_that_no_node_has_is_one_clear_error(
     tmp_path: Path, options: dict[str, Any]
 ) -> None:

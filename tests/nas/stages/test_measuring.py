@@ -13,6 +13,8 @@ from latency_models.measure import RUNTIMES
 from nas.config import TargetConfig
 from nas.records import Measurement
 from nas.stages.measuring import Measuring
+from nas.supernet.standalone import StandaloneNetwork
+from search_spaces import Architecture
 from tests.nas.supernet import tiny
 
 SPACE = tiny.small_space()
@@ -32,16 +34,24 @@ class Records:
         self.kept.append(found)
 
 
+def untrained(measuring: Measuring, architecture: Architecture) -> StandaloneNetwork:
+    """In place of `Measuring.network`, which needs a trained supernet."""
+    del measuring
+    return tiny.random_network(architecture)
+
+
+def setting_of(records: Records) -> Any:
+    """What measuring needs of a study, without one."""
+    return SimpleNamespace(
+        study=records, space=SPACE, dataset=tiny.dataset(), config=SimpleNamespace(seed=0)
+    )
+
+
 @pytest.fixture
 def measuring(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Measures untrained networks."""
-    monkeypatch.setattr(
-        Measuring, "network", lambda self, architecture: tiny.random_network(architecture)
-    )
-    setting: Any = SimpleNamespace(
-        study=Records(), space=SPACE, dataset=tiny.dataset(), config=SimpleNamespace(seed=0)
-    )
-    return Measuring(setting)
+    monkeypatch.setattr(Measuring, "network", untrained)
+    return Measuring(setting_of(Records()))
 
 
 def _measure(measuring: Any, **target: Any) -> list[Measurement]:
