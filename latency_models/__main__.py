@@ -10,7 +10,7 @@ from typing import Any
 
 from latency_models.device import DEVICES, DeviceSpec, find_device
 from latency_models.measure import RUNTIMES, TimingPlan, measure
-from latency_models.meta import BayesianRoofline, load_predictor
+from latency_models.meta import load_predictor, load_pretrained
 from latency_models.operators import DTYPE_BYTES
 from latency_models.predictor import LatencyPredictor
 from latency_models.roofline import RooflinePredictor
@@ -117,7 +117,7 @@ def _predictor(options: argparse.Namespace) -> LatencyPredictor:
     spec = find_device(options.device)
     if options.roofline:
         return RooflinePredictor(spec, threads=options.threads)
-    return BayesianRoofline().for_device(spec, threads=options.threads)
+    return load_pretrained().for_device(spec, threads=options.threads)
 
 
 def _read_workload(path: Path) -> Workload:

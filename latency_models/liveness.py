@@ -34,9 +34,12 @@ def peak_activation_bytes(ops: Sequence[Op]) -> int:
 
 
 def live_positions(ops: Sequence[Op]) -> list[int]:
-    """Positions of the operators that the last one's output depends on, in order."""
+    """Positions of the operators that the last one's output depends on, in order.
+
+    Nothing depends on what a `fill` reads.
+    """
     live = {len(ops) - 1}
     for position in range(len(ops) - 1, -1, -1):
-        if position in live:
+        if position in live and ops[position].kind != "fill":
             live.update(i for i in ops[position].inputs if i >= 0)
     return sorted(live)

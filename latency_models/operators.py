@@ -31,10 +31,12 @@ OP_KINDS: tuple[str, ...] = (
     "concat",
     "layout",
     "resize",
+    "fill",
 )
 """`norm` is a scale and a shift a channel, `layer_norm` whatever takes its own mean or variance;
 `linear` multiplies with weights, `matmul` two activations; `scale` is element-wise but has to read
-its first operand again; `layout` moves elements: transpose, pad, slice, copy."""
+its first operand again; `layout` moves elements: transpose, pad, slice, copy;
+`fill` writes what does not depend on its operand, as a product with zero does."""
 
 DTYPE_BYTES: Mapping[str, int] = MappingProxyType(
     {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}

@@ -28,6 +28,15 @@ sum, the product with the inverse deviation. A scale and a shift are one each; w
 row is not counted."""
 
 
+def fill(name: str, shape: Sequence[int], *, dtype: str, inputs: tuple[int, ...] = (-1,)) -> Op:
+    """A constant of the operand's shape, worked out from it: a product with zero.
+
+    Runtimes that run networks as they are written spend a pass over memory on it, compilers none.
+    """
+    same = tuple(shape)
+    return Op("fill", name, (same,), same, math.prod(same), 0, dtype, inputs)
+
+
 def linear(
     name: str,
     shape: Sequence[int],

@@ -40,6 +40,7 @@ from latency_models.tensor_operators import (
     concat,
     elementwise,
     embedding,
+    fill,
     layer_norm,
     layout,
     linear,
@@ -67,6 +68,7 @@ __all__ = [
     "convolution",
     "elementwise",
     "embedding",
+    "fill",
     "global_pool",
     "layer_norm",
     "layout",
@@ -282,6 +284,18 @@ class CostTable:
     def op_counts(self) -> OpCounts:
         """How often each distinct operator runs in each row, once through."""
         return count_ops(self.rows)
+
+    def count_networks(self, genotypes: Int[np.ndarray, "n d"]) -> OpCounts:
+        """How often each distinct operator runs in each genotype's network."""
+        rows = self.row_index(genotypes)
+
+        def add_up(counts: Any) -> Any:
+            return sum(
+                slot.repeat * counts[column]
+                for slot, column in zip(self.slots, rows.T, strict=True)
+            )
+
+        return self.op_counts.map(add_up)
 
     @cached_property
     def row_of_op(self) -> Int[np.ndarray, " m"]:

@@ -183,6 +183,8 @@ def _cell_op(name: str, inputs: tuple[int, ...], shape: tuple[int, ...], dtype: 
         return ops.norm(name, shape, dtype=dtype, inputs=inputs)
     if name == "avg_pool_3x3":
         return ops.pool(name, shape, kernel=3, dtype=dtype, inputs=inputs)
+    if name == "none":
+        return ops.fill(name, shape, dtype=dtype, inputs=inputs)
     summed = ops.add(name, shape, dtype=dtype, inputs=inputs)
-    # The product of one operand with zero, and its sum with zero, are an operation each.
+    # The sum of one operand with zero is an operation too.
     return summed if len(inputs) > 1 else replace(summed, flops=math.prod(shape))

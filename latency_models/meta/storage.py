@@ -1,52 +1,56 @@
-"""A predictor on disk: `predictor.json` says what it is, `predictor.safetensors` holds its arrays.
+"""Predictors and models on disk: a JSON file says what they are, a safetensors file has the arrays.
 
-The JSON is written last and carries the arrays' digest, so that a half-written or altered predictor
-is refused.
+The JSON is written last and carries the arrays' digest, so that half-written or altered files are
+refused. Nothing that is read is executed.
 """
 
 import hashlib
 import json
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from safetensors.numpy import load, save
 
 from latency_models.device_spec import CacheLevel, DeviceSpec
-from latency_models.meta.bayesian import BayesianPredictor
-from latency_models.meta.features import FEATURES
+from latency_models.meta.members import Member, MetaLatencyPredictor
+from latency_models.meta.model import MetaModel, SpecKnowledge, TargetInfo
+from latency_models.meta.op_features import FEATURES
 from latency_models.meta.posterior import Posterior
+from latency_models.meta.prior import KnownTarget
 
-_FORMAT = "latency_models.predictor"
-_METHOD = "bayesian_roofline"
-_VERSION = 1
-_JSON = "predictor.json"
-_ARRAYS = "predictor.safetensors"
+_METHOD = "meta_roofline"
+_VERSION = 2
+_PREDICTOR = "predictor"
+_MODEL = "model"
+
+_Read = TypeVar("_Read")
+_Arrays = dict[str, np.ndarray]
 
 
-def save_predictor(predictor: BayesianPredictor, directory: Path) -> None:
+def save_predictor(predictor: MetaLatencyPredictor, directory: Path) -> None:
     """Writes a predictor into a directory, made if need be; an older one there is replaced."""
-    directory.mkdir(parents=True, exist_ok=True)
-    posterior = predictor.posterior
-    arrays = save({"mean": posterior.mean, "covariance": posterior.covariance})
+    arrays: _Arrays = {}
+    members: list[dict[str, Any]] = []
+    for i, member in enumerate(predictor.members):
+        posterior = member.posterior
+        arrays |= {f"mean.{i}": posterior.mean, f"covariance.{i}": posterior.covariance}
+        numbers = {"noise_std": posterior.noise_std, "log_evidence": posterior.log_evidence}
+        members.append({"weight": member.weight, "form": member.form, **numbers})
     body = {
-        "format": _FORMAT,
-        "version": _VERSION,
-        "method": _METHOD,
-        "features": FEATURES,
         "samples": predictor.samples,
         "threads": predictor.threads,
-        "noise_std": posterior.noise_std,
+        "interval_scale": predictor.interval_scale,
+        "members": members,
         "device": asdict(predictor.spec),
-        "arrays_sha256": hashlib.sha256(arrays).hexdigest(),
     }
-    _replace(directory / _ARRAYS, arrays)
-    _replace(directory / _JSON, json.dumps(body, indent=2).encode())
+    _write(directory, _PREDICTOR, body, arrays)
 
 
-def load_predictor(directory: Path) -> BayesianPredictor:
+def load_predictor(directory: Path) -> MetaLatencyPredictor:
     """Reads what `save_predictor` wrote; it predicts exactly what the saved one did.
 
     Raises:
@@ -54,29 +58,134 @@ def load_predictor(directory: Path) -> BayesianPredictor:
         ValueError: If it is of another format, version or method, or its files do not belong
             together.
     """
-    path = directory / _JSON
-    body = json.loads(path.read_text())
-    if not isinstance(body, dict) or body.get("format") != _FORMAT:
-        raise ValueError(f"{path}: not a predictor, expected format {_FORMAT!r}")
+    return _load(directory, _PREDICTOR, _predictor)
+
+
+def save_model(model: MetaModel, directory: Path, *, card: Mapping[str, Any]) -> None:
+    """Writes a model into a directory, made if need be; an older one there is replaced.
+
+    Args:
+        model: What is known of many targets.
+        directory: Where to.
+        card: What a user should know: data, licences, accuracy on held-out targets.
+    """
+    arrays: _Arrays = {}
+    spec_of = {each.target.name: each for each in model.with_spec}
+    targets: list[dict[str, Any]] = []
+    for i, known in enumerate(model.without_spec):
+        arrays |= _known_arrays(f"without_spec.{i}", known)
+        with_spec = spec_of.get(known.name)
+        entry: dict[str, Any] = {"without_spec": _known_json(known), "with_spec": None}
+        if with_spec is not None:
+            arrays |= _known_arrays(f"with_spec.{i}", with_spec.target)
+            entry["with_spec"] = _known_json(with_spec.target) | {"info": asdict(with_spec.info)}
+        targets.append(entry)
+    body = {
+        "card": dict(card),
+        "zero_shot_scale": model.zero_shot_scale,
+        "few_shot_scale": model.few_shot_scale,
+        "targets": targets,
+    }
+    _write(directory, _MODEL, body, arrays)
+
+
+def load_model(directory: Path) -> MetaModel:
+    """Reads what `save_model` wrote.
+
+    Raises:
+        FileNotFoundError: If there is no model.
+        ValueError: If it is of another format, version or method, or its files do not belong
+            together.
+    """
+    return _load(directory, _MODEL, _model)
+
+
+def read_card(directory: Path) -> dict[str, Any]:
+    """The card of a model: its data, licences, and accuracy on held-out targets."""
+    return _load(directory, _MODEL, lambda body, arrays: dict(body["card"]))
+
+
+def _predictor(body: Mapping[str, Any], arrays: _Arrays) -> MetaLatencyPredictor:
+    members = tuple(
+        Member(
+            entry["weight"],
+            entry["form"],
+            Posterior(
+                arrays[f"mean.{i}"],
+                arrays[f"covariance.{i}"],
+                entry["noise_std"],
+                entry["log_evidence"],
+            ),
+        )
+        for i, entry in enumerate(body["members"])
+    )
+    device = dict(body["device"])
+    device["caches"] = tuple(CacheLevel(**cache) for cache in device["caches"])
+    return MetaLatencyPredictor(
+        DeviceSpec(**device), body["threads"], members, body["samples"], body["interval_scale"]
+    )
+
+
+def _model(body: Mapping[str, Any], arrays: _Arrays) -> MetaModel:
+    without_spec: list[KnownTarget] = []
+    with_spec: list[SpecKnowledge] = []
+    for i, entry in enumerate(body["targets"]):
+        without_spec.append(_known(entry["without_spec"], arrays, f"without_spec.{i}"))
+        found = entry["with_spec"]
+        if found is not None:
+            known = _known(found, arrays, f"with_spec.{i}")
+            with_spec.append(SpecKnowledge(known, TargetInfo(**found["info"])))
+    scales = (body["zero_shot_scale"], body["few_shot_scale"])
+    return MetaModel(tuple(without_spec), tuple(with_spec), *scales)
+
+
+def _known_json(known: KnownTarget) -> dict[str, Any]:
+    return {"name": known.name, "form": known.form, "noise_std": known.noise_std}
+
+
+def _known_arrays(key: str, known: KnownTarget) -> _Arrays:
+    return {f"{key}.precision": known.precision, f"{key}.weighted_mean": known.weighted_mean}
+
+
+def _known(entry: Mapping[str, Any], arrays: _Arrays, key: str) -> KnownTarget:
+    precision, weighted = arrays[f"{key}.precision"], arrays[f"{key}.weighted_mean"]
+    return KnownTarget(entry["name"], entry["form"], precision, weighted, entry["noise_std"])
+
+
+def _write(directory: Path, what: str, body: Mapping[str, Any], arrays: _Arrays) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    content = save({name: np.ascontiguousarray(array) for name, array in arrays.items()})
+    description = {
+        "format": f"latency_models.{what}",
+        "version": _VERSION,
+        "method": _METHOD,
+        "features": FEATURES,
+        **body,
+        "arrays_sha256": hashlib.sha256(content).hexdigest(),
+    }
+    _replace(directory / f"{what}.safetensors", content)
+    _replace(directory / f"{what}.json", (json.dumps(description, indent=2) + "\n").encode())
+
+
+def _load(directory: Path, what: str, read: Callable[[Mapping[str, Any], _Arrays], _Read]) -> _Read:
+    path = directory / f"{what}.json"
+    try:
+        body = json.loads(path.read_text())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: expected JSON, {error}") from error
+    if not isinstance(body, dict) or body.get("format") != f"latency_models.{what}":
+        raise ValueError(f"{path}: not a {what}, expected format 'latency_models.{what}'")
     for key, expected in (("version", _VERSION), ("method", _METHOD), ("features", [*FEATURES])):
         if body.get(key) != expected:
             raise ValueError(f"{path}: expected {key} {expected!r}, got {body.get(key)!r}")
-    arrays = (directory / _ARRAYS).read_bytes()
-    if hashlib.sha256(arrays).hexdigest() != body.get("arrays_sha256"):
-        raise ValueError(
-            f"{directory / _ARRAYS}: altered or incomplete, its digest is not that in {_JSON}"
-        )
+    arrays = directory / f"{what}.safetensors"
+    content = arrays.read_bytes()
+    if hashlib.sha256(content).hexdigest() != body.get("arrays_sha256"):
+        raise ValueError(f"{arrays}: altered or incomplete, its digest is not that in {path.name}")
     try:
-        return _read(body, load(arrays))
+        return read(body, load(content))
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: missing or unknown field {error}") from error
-
-
-def _read(body: dict[str, Any], arrays: dict[str, np.ndarray]) -> BayesianPredictor:
-    posterior = Posterior(arrays["mean"], arrays["covariance"], body["noise_std"])
-    device = dict(body["device"])
-    device["caches"] = tuple(CacheLevel(**cache) for cache in device["caches"])
-    return BayesianPredictor(DeviceSpec(**device), body["threads"], posterior, body["samples"])
 
 
 def _replace(path: Path, content: bytes) -> None:

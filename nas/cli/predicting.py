@@ -83,11 +83,13 @@ def predict(
 
 def _device_target(name: str, dtype: str, batch_size: int, threads: int | None) -> _Target:
     from latency_models import DTYPE_BYTES, find_device
-    from latency_models.meta import BayesianRoofline
+    from latency_models.meta import load_pretrained
 
     if dtype not in DTYPE_BYTES:
         raise typer.BadParameter(f"--dtype must be one of {', '.join(DTYPE_BYTES)}, got {dtype!r}")
-    predictor = BayesianRoofline().for_device(find_device(name), threads=threads)
+    predictor = load_pretrained().for_device(
+        find_device(name), threads=threads, batch_size=batch_size, dtype=dtype
+    )
     return _Target(name, predictor, dtype, batch_size)
 
 

@@ -12,7 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from latency_models import DEVICES, DeviceSpec, Measurements, host_device
-from latency_models.meta import BayesianPredictor, BayesianRoofline, load_predictor, save_predictor
+from latency_models.meta import (
+    MetaLatencyPredictor,
+    load_predictor,
+    load_pretrained,
+    save_predictor,
+)
 from nas.config import Config, TargetConfig
 from nas.config.models import HOST
 from nas.errors import UserError
@@ -56,7 +61,7 @@ def predictor_directory(study: Study, target: TargetConfig) -> Path:
     return study.path / "predictors" / target.name
 
 
-def load_predictors(study: Study, config: Config) -> list[BayesianPredictor]:
+def load_predictors(study: Study, config: Config) -> list[MetaLatencyPredictor]:
     """Every target's predictor, in the config's order."""
     return [load_predictor(predictor_directory(study, target)) for target in config.targets]
 
@@ -71,10 +76,16 @@ def _predictor(
     measuring: Measuring,
     target: TargetConfig,
     on_done: Callable[[Measurement], None],
-) -> BayesianPredictor:
-    meta, spec = BayesianRoofline(), device_spec(target)
+) -> MetaLatencyPredictor:
+    meta, spec = load_pretrained(), device_spec(target)
     if not target.measurable or target.samples == 0:
-        return meta.for_device(spec, threads=target.threads)
+        return meta.for_device(
+            spec,
+            threads=target.threads,
+            batch_size=target.batch_size,
+            dtype=target.dtype,
+            runtime=target.runtime,
+        )
     measuring.measure(target, _proposals(setting, target, spec), "adapt", on_done)
     found = setting.study.measurements(target.name, "adapt")
     usable = [one for one in found if one.latency_s is not None]
@@ -90,7 +101,8 @@ def _predictor(
         for one in usable
     )
     latency_s = np.array([one.latency_s for one in usable], dtype=np.float64)
-    return meta.adapt(Measurements(workloads, latency_s), spec, threads=target.threads)
+    measured = Measurements(workloads, latency_s)
+    return meta.adapt(measured, spec, threads=target.threads, runtime=target.runtime)
 
 
 def _proposals(setting: Setting, target: TargetConfig, spec: DeviceSpec) -> list[tuple[int, ...]]:
@@ -109,7 +121,9 @@ def _proposals(setting: Setting, target: TargetConfig, spec: DeviceSpec) -> list
         for genotype in candidates
     ]
     count = min(target.samples, len(candidates))
-    chosen = BayesianRoofline().propose(workloads, count, spec=spec, threads=target.threads)
+    chosen = load_pretrained().propose(
+        workloads, count, spec=spec, threads=target.threads, runtime=target.runtime
+    )
     proposals = [tuple(int(option) for option in candidates[position]) for position in chosen]
     setting.study.set_metadata(key, proposals)
     return proposals

@@ -1,0 +1,177 @@
+"""A target's predictor: a mixture of what is believed of it.
+
+Each member is a posterior of the coefficients together with the form of the networks that the
+target is believed to run, see `op_counts`. A network's log latency is normal under each member; the
+mixture's mean and variance make the prediction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from latency_models.device_spec import DeviceSpec
+from latency_models.meta.op_features import CONSTANT_FEATURES, Contributions, contributions
+from latency_models.meta.posterior import Posterior
+from latency_models.op_counts import OpCounts, count_ops, form_masks
+from latency_models.predictor import Prediction
+from latency_models.workload import CostTable, Workload
+
+# Networks by which the directions of uncertainty that matter in a space are found, how many are
+# kept for populations, and members below which weight are left out.
+_PROBES = 256
+_DIRECTIONS = 4
+_LEAST_WEIGHT = 0.02
+_MOST_MEMBERS = 4
+
+
+@dataclass(frozen=True)
+class Member:
+    """One belief: its weight, the form of networks, and the coefficients."""
+
+    weight: float
+    form: str
+    posterior: Posterior
+
+
+@dataclass(frozen=True)
+class MetaLatencyPredictor:
+    """Latencies on one target.
+
+    Attributes:
+        spec: The datasheet whose roofline is corrected.
+        threads: Cores in use, None for all.
+        members: Of the mixture; weights add up to 1.
+        samples: Number of measurements behind it; 0 is zero-shot.
+        interval_scale: What standard deviations are multiplied with, so that intervals cover what
+            they say on targets that were held out of the training.
+    """
+
+    spec: DeviceSpec
+    threads: int | None
+    members: tuple[Member, ...]
+    samples: int
+    interval_scale: float = 1.0
+
+    def predict(self, workloads: Sequence[Workload]) -> Prediction:
+        """Latency of each workload, in seconds."""
+        return Prediction.from_log(*self.predict_log(count_ops([w.ops for w in workloads])))
+
+    def predict_log(
+        self, counts: OpCounts
+    ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+        """Mean and standard deviation of the logarithm of the seconds, for counted operators."""
+        terms = contributions(counts.ops, self.spec, threads=self.threads)
+        return self._mix([_member_log(counts, terms, member) for member in self.members])
+
+    def predict_population(self, table: CostTable, genotypes: Int[np.ndarray, "n d"]) -> Prediction:
+        """Latency of each genotype, in seconds; nearly the same as `predict` on its workload.
+
+        Of the uncertainty, the directions that matter most in the space are worked out for each
+        network, and the others on average.
+        """
+        counts = table.op_counts
+        terms = contributions(counts.ops, self.spec, threads=self.threads)
+        probes = _probes(table, genotypes)
+        parts = [_population_values(table, counts, terms, m, probes) for m in self.members]
+        width = parts[0][0].shape[1]
+        values = np.concatenate([rows for rows, _ in parts], axis=1)
+        sums = table.sum_rows(values, genotypes)
+        found: list[tuple[np.ndarray, np.ndarray]] = []
+        for i, (_, rest) in enumerate(parts):
+            own = sums[:, i * width : (i + 1) * width]
+            total = own[:, 0] + rest.constant_s
+            directions = (own[:, 1:] + rest.constant_direction) / total[:, None]
+            found.append(
+                (np.log(total), np.einsum("nr,nr->n", directions, directions) + rest.variance)
+            )
+        return Prediction.from_log(*self._mix(found))
+
+    def operator_seconds(self, workload: Workload) -> Float[np.ndarray, " m"]:
+        """Expected seconds of each operator of a workload.
+
+        Operators that the target is believed not to run count as far as it may run them. What a
+        call costs beside its operators is not among them.
+        """
+        terms = contributions(workload.ops, self.spec, threads=self.threads)
+        masks = form_masks(workload.ops)
+        seconds = np.zeros(len(workload.ops))
+        for member in self.members:
+            runs = member.weight * masks[member.form]
+            seconds += runs * terms.seconds(member.posterior.mean)
+        return seconds
+
+    def _mix(self, found: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+        weights = np.array([member.weight for member in self.members])[:, None]
+        means = np.stack([mean for mean, _ in found])
+        variances = np.stack([variance for _, variance in found])
+        mean = (weights * means).sum(axis=0)
+        variance = (weights * (variances + (means - mean) ** 2)).sum(axis=0)
+        return mean, np.sqrt(variance) * self.interval_scale
+
+
+@dataclass(frozen=True)
+class _Rest:
+    """What does not add up over a table's rows."""
+
+    constant_s: float
+    constant_direction: Float[np.ndarray, " r"]
+    variance: float
+
+
+def _member_log(
+    counts: OpCounts, terms: Contributions, member: Member
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Mean and variance of the log latency of networks under one member, noise included."""
+    posterior = member.posterior
+    total, gradient = _totals(counts, terms, member)
+    shares = gradient / total[:, None]
+    variance = np.einsum("np,np->n", shares @ posterior.covariance, shares)
+    return np.log(total), variance + posterior.noise_std**2
+
+
+def mixture(members: Sequence[Member]) -> tuple[Member, ...]:
+    """The heaviest members, their weights scaled to add up to 1."""
+    ordered = sorted(members, key=lambda member: -member.weight)
+    least = _LEAST_WEIGHT * sum(member.weight for member in members)
+    kept = [m for m in ordered[:_MOST_MEMBERS] if m.weight >= least] or ordered[:1]
+    total = sum(member.weight for member in kept)
+    return tuple(replace(member, weight=member.weight / total) for member in kept)
+
+
+def _totals(
+    counts: OpCounts, terms: Contributions, member: Member
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, "n p"]]:
+    b = member.posterior.mean
+    matrix = counts.counts[member.form]
+    constant = terms.constant(b)
+    gradient = matrix @ terms.gradient(b) + constant * CONSTANT_FEATURES
+    return matrix @ terms.seconds(b) + constant, gradient
+
+
+def _probes(table: CostTable, genotypes: np.ndarray) -> np.ndarray:
+    if len(genotypes) <= _PROBES:
+        return genotypes
+    return genotypes[np.linspace(0, len(genotypes) - 1, _PROBES).astype(np.int64)]
+
+
+def _population_values(
+    table: CostTable, counts: OpCounts, terms: Contributions, member: Member, probes: np.ndarray
+) -> tuple[Float[np.ndarray, "r c"], _Rest]:
+    """For each row its seconds and their derivatives along the directions that matter most."""
+    posterior = member.posterior
+    b = posterior.mean
+    matrix = counts.counts[member.form]
+    factor = np.linalg.cholesky(posterior.covariance)
+    constant = terms.constant(b)
+    seconds = matrix @ terms.seconds(b)
+    gradient = matrix @ (terms.gradient(b) @ factor)
+    of_constant = constant * (CONSTANT_FEATURES @ factor)
+    sums = table.sum_rows(np.column_stack([seconds, gradient]), probes)
+    shares = (sums[:, 1:] + of_constant) / (sums[:, :1] + constant)
+    _, strengths, directions = np.linalg.svd(shares, full_matrices=False)
+    kept = directions[:_DIRECTIONS].T
+    average = float((strengths[_DIRECTIONS:] ** 2).sum()) / max(len(probes), 1)
+    rows = np.column_stack([seconds, gradient @ kept])
+    return rows, _Rest(constant, of_constant @ kept, average + posterior.noise_std**2)
