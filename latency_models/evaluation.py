@@ -7,6 +7,7 @@ its measurements, all of which are counted, and scored on all networks that were
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -115,12 +116,17 @@ def propose_rows(
     """The rows of a pool most worth measuring, in two rounds: the second knows the first's."""
     first = (samples + 1) // 2
     target = table.target(device, pool)
-    about = {"threads": target.threads, "info": target.info}
-    rows = model.propose_counts(target.counts, first, target.spec, **about, rng=rng)
-    known = (target.counts.take(np.array(rows)), target.latency_s[rows])
-    more = model.propose_counts(
-        target.counts, samples - first, target.spec, **about, measured=known, chosen=rows, rng=rng
+    propose = partial(
+        model.propose_counts,
+        target.counts,
+        spec=target.spec,
+        threads=target.threads,
+        info=target.info,
+        rng=rng,
     )
+    rows = propose(k=first)
+    known = (target.counts.take(np.array(rows)), target.latency_s[rows])
+    more = propose(k=samples - first, measured=known, chosen=rows)
     return pool[[*rows, *more]]
 
 
