@@ -78,6 +78,8 @@ def read_onnx(
         ops = join(reader.graph, reader.run())
     except ValueError as error:
         raise ValueError(f"{source}: {error}") from error
+    except (TypeError, KeyError, IndexError, AttributeError, OverflowError) as error:
+        raise ValueError(f"{source}: malformed: {error!r}") from error
     return Workload(ops, batch, dtype or main_dtype(ops))
 
 
@@ -133,9 +135,9 @@ class _Reader:
             shape: list[int] = []
             for axis, size in enumerate(given.type.tensor_type.shape.dim):
                 name = size.dim_param or f"{given.name}[{axis}]"
-                if axis == 0 and not size.HasField("dim_value"):
+                if axis == 0 and size.dim_value < 1:
                     chosen.setdefault(name, batch_size or 1)
-                found = size.dim_value if size.HasField("dim_value") else chosen.get(name)
+                found = size.dim_value if size.dim_value > 0 else chosen.get(name)
                 if found is None:
                     missing.add(name)
                 shape.append(found or 1)

@@ -66,9 +66,15 @@ class Shapes:
         self.types[name] = helper.make_tensor_type_proto(kind, list(shape))
 
     def add_tensor(self, name: str, tensor: "TensorProto") -> None:
-        """Says what is known of a stored array; one in another file is not opened."""
+        """Says what is known of a stored array; one in another file is not opened.
+
+        Raises:
+            ValueError: If it is malformed.
+        """
         from onnx import numpy_helper
 
+        if min(tensor.dims, default=0) < 0:
+            raise ValueError(f"stored array {name!r}: sizes {list(tensor.dims)} are negative")
         self.add(name, tensor.data_type, tensor.dims)
         if tensor.data_location != _EXTERNAL and math.prod(tensor.dims) <= _MOST_ELEMENTS:
             self.contents[name] = numpy_helper.to_array(tensor)
@@ -119,10 +125,10 @@ class Shapes:
         if node.op_type in ("Shape", "Size"):
             self._fold_shape(node)
         elif node.op_type in _FOLDED and node.domain in STANDARD:
-            self._fold(node)
+            self._fold(node, label)
 
     def _output_types(self, node: "NodeProto", label: str) -> dict[str, "TypeProto"]:
-        from onnx import defs, numpy_helper, shape_inference
+        from onnx import checker, defs, numpy_helper, shape_inference
 
         version = self._version.get("", self._version.get("ai.onnx", 1))
         given = [name for name in node.input if name]
@@ -141,8 +147,8 @@ class Shapes:
                 opset_imports=self._opsets,
                 ir_version=self._ir_version,
             )
-        except (RuntimeError, ValueError, KeyError) as error:
-            reason = str(error).strip().splitlines()[-1]
+        except (shape_inference.InferenceError, checker.ValidationError, RuntimeError) as error:
+            reason = " ".join(str(error).split())
             raise ValueError(f"node {label!r} ({node.op_type}): {reason}") from error
 
     def _like_inputs(self, node: "NodeProto", given: Sequence[str]) -> dict[str, "TypeProto"]:
@@ -171,7 +177,7 @@ class Shapes:
         part = slice(limits.get("start"), limits.get("end"))
         self.contents[node.output[0]] = np.array(shape[part], np.int64)
 
-    def _fold(self, node: "NodeProto") -> None:
+    def _fold(self, node: "NodeProto", label: str) -> None:
         from onnx import helper
         from onnx.reference import ReferenceEvaluator
 
@@ -188,7 +194,11 @@ class Shapes:
             [helper.make_value_info(name, self.types[name]) for name in made],
         )
         model = helper.make_model(graph, opset_imports=self._opsets, ir_version=self._ir_version)
-        arrays = ReferenceEvaluator(model).run(None, {n: self.contents[n] for n in given})
+        try:
+            with np.errstate(all="ignore"):
+                arrays = ReferenceEvaluator(model).run(None, {n: self.contents[n] for n in given})
+        except (RuntimeError, ValueError, TypeError, IndexError, AttributeError) as error:
+            raise ValueError(f"node {label!r} ({node.op_type}): {error}") from error
         for name, array in zip(made, arrays, strict=True):
             self.contents[name] = np.asarray(array)
 
