@@ -187,7 +187,7 @@ class _Reader:
         if unmade:
             raise ValueError(f"node {label!r} ({node.op_type}): no node before makes {unmade[0]!r}")
         self._shapes.infer(node, label)
-        names = [name for name in node.output if name]
+        names = [name for name in node.output if name in self._shapes.types]
         view = OnnxNode(
             graph=self.graph,
             kind=node.op_type,

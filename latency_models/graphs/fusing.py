@@ -25,6 +25,8 @@ from latency_models.operators import Op, Shape
 
 _PRODUCTS = frozenset({"conv", "depthwise_conv", "transposed_conv", "linear"})
 _ROOTS = frozenset({"sqrt", "rsqrt", "pow"})
+# Nodes that a softmax or a norm may take; so few that long recurrences are gone through in no time.
+_LARGEST_NORM = 48
 
 
 def join(graph: Graph, outputs: Iterable[int]) -> tuple[Op, ...]:
@@ -118,7 +120,7 @@ class _Fusion:
         if after is None:
             return None
         node = self.nodes[after]
-        if node.kind != "elementwise" or node.inputs != (position,):
+        if node.kind not in ("elementwise", "norm") or node.inputs != (position,):
             return None
         return after, node
 
@@ -134,14 +136,12 @@ class _Fusion:
 
     def merge_affine(self, position: int) -> None:
         node = self.nodes[position]
-        if node.kind != "elementwise" or not (node.affine and node.per_channel):
-            return
-        found = {node.affine}
-        while (following := self._next(position)) is not None:
+        found = _scales_and_shifts(node)
+        while found and (following := self._next(position)) is not None:
             after, other = following
-            if not (other.affine and other.per_channel):
+            if not (more := _scales_and_shifts(other)):
                 break
-            found.add(other.affine)
+            found = found | more
             self._append(position, after)
         if len(found) > 1:
             node.kind = "norm"
@@ -207,8 +207,9 @@ class _Fusion:
         """
         found: set[int] = set()
         waiting = [position]
-        while waiting:
-            for i in self.nodes[waiting.pop()].inputs:
+        while waiting and len(found) < _LARGEST_NORM:
+            # Breadth first: what is near counts.
+            for i in self.nodes[waiting.pop(0)].inputs:
                 if i not in found:
                     found.add(i)
                     if i in self.nodes and _joinable(self.nodes[i]):
@@ -230,6 +231,8 @@ class _Fusion:
                     return None
                 members.add(i)
                 waiting.append(i)
+                if len(members) > _LARGEST_NORM:
+                    return None
         inner = members - {position}
         if reads[source] < 2 or not any(_reduces(self.nodes[i]) for i in inner):
             return None
@@ -325,6 +328,14 @@ class _Fusion:
             )
             for node in self.nodes.values()
         )
+
+
+def _scales_and_shifts(node: Node) -> frozenset[str]:
+    """What a node does to each channel with values that are known before."""
+    if node.kind == "norm":
+        return frozenset({"scale", "shift"})
+    affine = node.kind == "elementwise" and node.per_channel and node.affine
+    return frozenset({affine}) if affine else frozenset()
 
 
 def _plain(node: Node) -> bool:

@@ -70,21 +70,21 @@ def _product(node: OnnxNode, *, right: int, bias: int | None = None) -> list[Val
 
 
 def _gemm(node: OnnxNode, *, right: int, bias: int) -> list[Value]:
-    sides = (("transA", 0), ("transB", right))
+    sides = (("transA", node.value(0)), ("transB", node.weight(right)))
     left, weights = (
-        permute(node.value(number), (1, 0)) if node.attributes.get(key) else node.value(number)
-        for key, number in sides
+        permute(value, (1, 0)) if node.attributes.get(key) else value for key, value in sides
     )
     return [_shifted(node, _matmul(node, left, weights), bias)]
 
 
 def _shifted(node: OnnxNode, value: Value, bias: int | None) -> Value:
-    added = None if bias is None else node.optional(bias)
-    if added is None or bias is None:
+    if bias is None or node.optional(bias) is None:
         return value
     content = node.constant(bias)
-    if content is not None and not np.any(content):
+    # Exporters write zero where there is no bias.
+    if content is not None and content.size == 1 and not np.any(content):
         return value
+    added = node.weight(bias)
     return arithmetic.elementwise(
         node.graph,
         f"{node.name}.bias",
@@ -158,6 +158,16 @@ def _normalised(node: OnnxNode, value: Value, affine: Sequence[int], *, centred:
         dtype=node.dtypes[0],
     )
     return replace(found, any_layout=maps)
+
+
+def _plain_norm(node: OnnxNode) -> list[Value]:
+    centred = node.kind == "MeanVarianceNormalization"
+    found = [_normalised(node, node.value(0), (), centred=centred)]
+    if node.kind == "LRN":
+        # A square, the sum over the window, a product and a sum, a power and a quotient.
+        each = 1 + node.attributes["size"] + 2 + 3 + 1
+        node.graph.nodes[-1].flops = each * math.prod(node.shapes[0])
+    return found
 
 
 def _skip_layer_norm(node: OnnxNode) -> list[Value]:
@@ -301,6 +311,7 @@ LAYERS: Mapping[str, Handler] = MappingProxyType(
         **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _layer_norm),
         **dict.fromkeys(("InstanceNormalization", "GroupNormalization"), _layer_norm),
         "SimplifiedLayerNormalization": _layer_norm,
+        **dict.fromkeys(("LRN", "LpNormalization", "MeanVarianceNormalization"), _plain_norm),
         "SkipLayerNormalization": _skip_layer_norm,
         "SkipSimplifiedLayerNormalization": _skip_layer_norm,
         **dict.fromkeys(("Softmax", "LogSoftmax"), _softmax),

@@ -109,19 +109,23 @@ class Shapes:
     def infer(self, node: "NodeProto", label: str) -> None:
         """Finds the types of a node's outputs, and their contents if they say shapes.
 
+        Further outputs may stay unknown, such as the mask of a dropout.
+
         Raises:
             ValueError: If the node is malformed, or a size is not known before it runs.
         """
         for name, found in self._output_types(node, label).items():
             sizes = found.tensor_type.shape.dim
-            if not found.tensor_type.HasField("shape") or not all(
+            known = found.tensor_type.HasField("shape") and all(
                 size.HasField("dim_value") for size in sizes
-            ):
+            )
+            if known:
+                self.types[name] = found
+            elif name == node.output[0]:
                 raise ValueError(
                     f"node {label!r} ({node.op_type}): the shape of {name!r} is not known before"
                     " it runs"
                 )
-            self.types[name] = found
         if node.op_type in ("Shape", "Size"):
             self._fold_shape(node)
         elif node.op_type in _FOLDED and node.domain in STANDARD:

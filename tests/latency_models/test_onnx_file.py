@@ -106,6 +106,27 @@ def test_exported_mobilenet_equals_the_spaces_workload(tmp_path: Path) -> None:
         assert found.batch_size == batch_size
 
 
+@pytest.mark.parametrize(
+    ("name", "params", "giga_macs"),
+    [
+        # torchvision's documentation of resnet50, vgg19 and squeezenet1_1: parameters, and what it
+        # calls GFLOPS; Krizhevsky's network as Caffe has it.
+        ("resnet50", 25_557_032, 4.09),
+        ("vgg19", 143_667_240, 19.63),
+        ("squeezenet", 1_235_496, 0.35),
+        ("bvlc_alexnet", 60_965_224, 0.65),
+    ],
+)
+def test_published_networks_have_their_published_totals(
+    name: str, params: int, giga_macs: float
+) -> None:
+    models = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
+    found = read_onnx(models / f"light_{name}.onnx")
+    assert found.params == params
+    assert found.macs / 1e9 == pytest.approx(giga_macs, abs=0.01)
+    assert found.input_shape == (1, 224, 224, 3)
+
+
 def test_channels_first_convnet_equals_operators_made_by_hand(write: Write) -> None:
     path = write(
         [

@@ -18,6 +18,7 @@ from latency_models.workload import (
     convolution,
     elementwise,
     embedding,
+    fill,
     layer_norm,
     layout,
     linear,
@@ -213,6 +214,7 @@ def _of_every_kind() -> tuple[Op, ...]:
         concat("co", [words, words], dtype=F32, inputs=(-1, -1)),
         layout("la", words, dtype=F32),
         resize("re", image, size=(16, 16), dtype=F32),
+        fill("f", image, dtype=F32),
     )
 
 
