@@ -20,8 +20,10 @@ import numpy as np
 
 from latency_models.graphs.fusing import join
 from latency_models.graphs.nodes import Graph
+from latency_models.graphs.onnx_elementwise import ELEMENTWISE
 from latency_models.graphs.onnx_layers import LAYERS
-from latency_models.graphs.onnx_nodes import HANDLERS, Handler, OnnxNode
+from latency_models.graphs.onnx_movement import MOVEMENT
+from latency_models.graphs.onnx_node import Handler, OnnxNode
 from latency_models.graphs.onnx_shapes import (
     CONTRIBUTED,
     SHAPED_LIKE,
@@ -37,6 +39,7 @@ from latency_models.workload import Workload
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto, NodeProto
 
+_HANDLERS = {**ELEMENTWISE, **MOVEMENT, **LAYERS}
 _WEIGHT_FORMATS = ("float", "double", "bfloat16", "int8", "uint8", "int4", "uint4")
 
 
@@ -215,7 +218,7 @@ def _handler(node: "NodeProto") -> Handler | None:
         return None
     if node.op_type == "Constant":
         return _as_elementwise
-    return HANDLERS.get(node.op_type) or LAYERS.get(node.op_type)
+    return _HANDLERS.get(node.op_type)
 
 
 def _as_elementwise(node: OnnxNode) -> list[Value]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 
 from latency_models.graphs import arithmetic
-from latency_models.graphs.onnx_nodes import Handler, OnnxNode
+from latency_models.graphs.onnx_node import Handler, OnnxNode
 from latency_models.graphs.values import Value, broadcast_to, make_value, permute, reshape
 from latency_models.tensor_operators import (
     CENTRED_NORM_FLOPS,
