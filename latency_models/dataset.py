@@ -25,7 +25,7 @@ STATUSES = ("ok", "noisy", "failed")
 
 
 @dataclass(frozen=True)
-class LatencyTable:
+class MeasuredLatencies:
     """The networks of one space by the targets that they were measured on.
 
     Attributes:
@@ -53,7 +53,7 @@ class LatencyTable:
         return self.latency_s[:, self.targets.index(target)]
 
 
-def read_latencies(path: Path, *, space: str) -> LatencyTable:
+def read_latencies(path: Path, *, space: str) -> MeasuredLatencies:
     """Reads the measurements of one space.
 
     Args:
@@ -81,7 +81,7 @@ def read_latencies(path: Path, *, space: str) -> LatencyTable:
             latency_s[place] = row["latency_s"]
         noisy[place] = row["status"] == "noisy"
     genotypes = np.array(list(networks), dtype=np.int64)
-    return LatencyTable(space, genotypes, tuple(targets), latency_s, noisy)
+    return MeasuredLatencies(space, genotypes, tuple(targets), latency_s, noisy)
 
 
 def write_latencies(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
