@@ -6,7 +6,9 @@ mixture's mean and variance make the prediction.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,8 +20,8 @@ from latency_models.op_counts import OpCounts, count_ops, form_masks
 from latency_models.predictor import Prediction
 from latency_models.workload import CostTable, Workload
 
-# Networks by which the directions of uncertainty that matter in a space are found, how many are
-# kept for populations, and members below which weight are left out.
+# Random networks by which the directions of uncertainty that matter in a space are found, how many
+# are kept for populations, and members below which weight are left out.
 _PROBES = 256
 _DIRECTIONS = 4
 _LEAST_WEIGHT = 0.02
@@ -33,6 +35,23 @@ class Member:
     weight: float
     form: str
     posterior: Posterior
+
+
+@dataclass(frozen=True)
+class PopulationColumns:
+    """What a member says of the rows of a cost table, to be added up over a network's rows.
+
+    Attributes:
+        rows: Seconds, and their derivatives along the directions of the coefficients that matter
+            most in the space, in standard deviations.
+        constant_s, constant_directions: The same of what a call costs beside its operators.
+        variance: Of the log latency from the other directions, on average, and from noise.
+    """
+
+    rows: Float[np.ndarray, "r c"]
+    constant_s: float
+    constant_directions: Float[np.ndarray, " d"]
+    variance: float
 
 
 @dataclass(frozen=True)
@@ -71,22 +90,38 @@ class MetaLatencyPredictor:
         Of the uncertainty, the directions that matter most in the space are worked out for each
         network, and the others on average.
         """
-        counts = table.op_counts
-        terms = contributions(counts.ops, self.spec, threads=self.threads)
-        probes = _probes(table, genotypes)
-        parts = [_population_values(table, counts, terms, m, probes) for m in self.members]
-        width = parts[0][0].shape[1]
-        values = np.concatenate([rows for rows, _ in parts], axis=1)
-        sums = table.sum_rows(values, genotypes)
+        columns = self._population_columns(table)
+        width = columns[0].rows.shape[1]
+        sums = table.sum_rows(np.concatenate([each.rows for each in columns], axis=1), genotypes)
         found: list[tuple[np.ndarray, np.ndarray]] = []
-        for i, (_, rest) in enumerate(parts):
+        for i, each in enumerate(columns):
             own = sums[:, i * width : (i + 1) * width]
-            total = own[:, 0] + rest.constant_s
-            directions = (own[:, 1:] + rest.constant_direction) / total[:, None]
+            total = own[:, 0] + each.constant_s
+            directions = (own[:, 1:] + each.constant_directions) / total[:, None]
             found.append(
-                (np.log(total), np.einsum("nr,nr->n", directions, directions) + rest.variance)
+                (np.log(total), np.einsum("nr,nr->n", directions, directions) + each.variance)
             )
         return Prediction.from_log(*self._mix(found))
+
+    def _population_columns(self, table: CostTable) -> list[PopulationColumns]:
+        """Worked out once a table."""
+        known = self._tables.get(id(table))
+        if known is None:
+            counts = table.op_counts
+            terms = contributions(counts.ops, self.spec, threads=self.threads)
+            options = np.array(table.cardinalities)
+            random = np.random.default_rng(0).integers(0, options, (_PROBES, len(options)))
+            probes = table.count_networks(random)
+            known = table, [_population_columns(counts, probes, terms, m) for m in self.members]
+            self._tables[id(table)] = known
+        return known[1]
+
+    @cached_property
+    def _tables(self) -> dict[int, tuple[CostTable, list[PopulationColumns]]]:
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def operator_seconds(self, workload: Workload) -> Float[np.ndarray, " m"]:
         """Expected seconds of each operator of a workload.
@@ -109,15 +144,6 @@ class MetaLatencyPredictor:
         mean = (weights * means).sum(axis=0)
         variance = (weights * (variances + (means - mean) ** 2)).sum(axis=0)
         return mean, np.sqrt(variance) * self.interval_scale
-
-
-@dataclass(frozen=True)
-class _Rest:
-    """What does not add up over a table's rows."""
-
-    constant_s: float
-    constant_direction: Float[np.ndarray, " r"]
-    variance: float
 
 
 def _member_log(
@@ -150,28 +176,21 @@ def _totals(
     return matrix @ terms.seconds(b) + constant, gradient
 
 
-def _probes(table: CostTable, genotypes: np.ndarray) -> np.ndarray:
-    if len(genotypes) <= _PROBES:
-        return genotypes
-    return genotypes[np.linspace(0, len(genotypes) - 1, _PROBES).astype(np.int64)]
-
-
-def _population_values(
-    table: CostTable, counts: OpCounts, terms: Contributions, member: Member, probes: np.ndarray
-) -> tuple[Float[np.ndarray, "r c"], _Rest]:
-    """For each row its seconds and their derivatives along the directions that matter most."""
-    posterior = member.posterior
-    b = posterior.mean
-    matrix = counts.counts[member.form]
-    factor = np.linalg.cholesky(posterior.covariance)
-    constant = terms.constant(b)
-    seconds = matrix @ terms.seconds(b)
-    gradient = matrix @ (terms.gradient(b) @ factor)
-    of_constant = constant * (CONSTANT_FEATURES @ factor)
-    sums = table.sum_rows(np.column_stack([seconds, gradient]), probes)
-    shares = (sums[:, 1:] + of_constant) / (sums[:, :1] + constant)
+def _population_columns(
+    counts: OpCounts, probes: OpCounts, terms: Contributions, member: Member
+) -> PopulationColumns:
+    b, covariance = member.posterior.mean, member.posterior.covariance
+    total, gradient = _totals(probes, terms, member)
+    factor = np.linalg.cholesky(covariance)
+    shares = (gradient / total[:, None]) @ factor
     _, strengths, directions = np.linalg.svd(shares, full_matrices=False)
-    kept = directions[:_DIRECTIONS].T
-    average = float((strengths[_DIRECTIONS:] ** 2).sum()) / max(len(probes), 1)
-    rows = np.column_stack([seconds, gradient @ kept])
-    return rows, _Rest(constant, of_constant @ kept, average + posterior.noise_std**2)
+    kept = factor @ directions[:_DIRECTIONS].T
+    others = float((strengths[_DIRECTIONS:] ** 2).sum()) / len(shares)
+    matrix = counts.counts[member.form]
+    constant = terms.constant(b)
+    return PopulationColumns(
+        rows=np.column_stack([matrix @ terms.seconds(b), matrix @ (terms.gradient(b) @ kept)]),
+        constant_s=constant,
+        constant_directions=constant * (CONSTANT_FEATURES @ kept),
+        variance=others + member.posterior.noise_std**2,
+    )

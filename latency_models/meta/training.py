@@ -120,7 +120,10 @@ def _scale(
     errors: Callable[[MetaModel, TargetData], list[np.ndarray]],
     on_step: Callable[[str], None],
 ) -> float:
-    """What covers the stated share of held-out errors, targets counting alike; 1 if none can be."""
+    """What covers the stated share of held-out errors, targets counting alike.
+
+    At least 1: what few held-out targets say is no reason to promise more than the model does.
+    """
     collected: list[np.ndarray] = []
     for hardware in dict.fromkeys(each.target.hardware for each in known):
         held_out = [each.target for each in known if each.target.hardware == hardware]
@@ -135,7 +138,8 @@ def _scale(
     values = np.concatenate(collected)
     order = values.argsort()
     covered = np.cumsum(weights[order]) / weights.sum()
-    return float(values[order][np.searchsorted(covered, _COVERED)]) / _COVERED_DEVIATIONS
+    needed = float(values[order][np.searchsorted(covered, _COVERED)]) / _COVERED_DEVIATIONS
+    return max(needed, 1.0)
 
 
 def _zero_shot_errors(model: MetaModel, target: TargetData) -> list[np.ndarray]:
