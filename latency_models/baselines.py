@@ -43,8 +43,10 @@ def flops(situation: Situation) -> Float[np.ndarray, " n"]:
     return _scaled(costs.flops(situation.table.genotypes), situation)
 
 
-def mean_of_training_devices(situation: Situation) -> Float[np.ndarray, " n"]:
-    """The mean latency on the training devices, each in units of its own mean."""
+def mean_of_training_devices(situation: Situation) -> Float[np.ndarray, " n"] | None:
+    """The mean latency on the training devices, each in units of its own mean; None without any."""
+    if not situation.train:
+        return None
     columns = [situation.table.latency_s[device] for device in situation.train]
     return _scaled(np.nanmean([c / np.nanmean(c) for c in columns], axis=0), situation)
 

@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
+from latency_models.table_targets import TableTarget
+
 DATASET_VERSION = 1
 _KEY = b"ridgeline-latencies"
 STATUSES = ("ok", "noisy", "failed")
@@ -34,6 +36,7 @@ class MeasuredLatencies:
         targets: One column of the latencies each, in the order of the file.
         latency_s: Medians; NaN where a network was not measured or failed.
         noisy: Where the samples scattered, drifted, or the machine was slowed.
+        settings: How each target ran its networks; its device is the machine of the file.
     """
 
     space: str
@@ -41,6 +44,7 @@ class MeasuredLatencies:
     targets: tuple[str, ...]
     latency_s: Float64[np.ndarray, "n t"]
     noisy: Bool[np.ndarray, "n t"]
+    settings: Mapping[str, TableTarget]
 
     def of(self, target: str) -> Float64[np.ndarray, " n"]:
         """One target's latencies.
@@ -81,7 +85,18 @@ def read_latencies(path: Path, *, space: str) -> MeasuredLatencies:
             latency_s[place] = row["latency_s"]
         noisy[place] = row["status"] == "noisy"
     genotypes = np.array(list(networks), dtype=np.int64)
-    return MeasuredLatencies(space, genotypes, tuple(targets), latency_s, noisy)
+    settings = {row["target"]: _setting(row, path) for row in rows}
+    return MeasuredLatencies(space, genotypes, tuple(targets), latency_s, noisy, settings)
+
+
+def is_data_set(path: Path) -> bool:
+    """Whether a Parquet file is such a data set, of any version.
+
+    Raises:
+        OSError: If there is no such file.
+        ValueError: If it is no Parquet file.
+    """
+    return _KEY in _metadata(path)
 
 
 def write_latencies(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -141,17 +156,34 @@ def _schema() -> Any:
 
 
 def _read(path: Path) -> list[dict[str, Any]]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        schema = pq.read_schema(path)
-    except pa.ArrowInvalid as error:
-        raise ValueError(f"{path}: expected a Parquet file: {error}") from None
-    version = (schema.metadata or {}).get(_KEY, b"none").decode()
+    version = _metadata(path).get(_KEY, b"none").decode()
     if version != str(DATASET_VERSION):
         raise ValueError(
             f"{path}: expected latencies of version {DATASET_VERSION}, got version {version}"
         )
-    wanted = ["space", "genotype", "target", "status", "latency_s"]
-    return pq.read_table(path, columns=wanted).to_pylist()
+    network = ["space", "genotype", "status", "latency_s"]
+    target = ["target", "runtime", "dtype", "threads", "batch_size"]
+    return pq.read_table(path, columns=[*network, *target]).to_pylist()
+
+
+def _metadata(path: Path) -> dict[bytes, bytes]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_schema(path).metadata or {}
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path}: expected a Parquet file: {error}") from None
+
+
+def _setting(row: Mapping[str, Any], path: Path) -> TableTarget:
+    return TableTarget(
+        device=f"the machine of {path.name}",
+        batch_size=row["batch_size"],
+        dtype=row["dtype"],
+        threads=row["threads"],
+        runtime=row["runtime"],
+        source="the data set's columns",
+    )

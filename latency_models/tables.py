@@ -2,18 +2,20 @@
 
 Columns are `arch` (the network in the notation of its space), `device` and `latency_ms`. Splits are
 JSON: `{"splits": {name: {"space": ..., "train": [devices], "test": [devices]}}}`. Devices that
-`table_targets` knows bring their datasheet, batch size and dtype with them.
+`table_targets` knows bring their datasheet, batch size and dtype with them. A data set of one
+machine's targets (`dataset`) is read as a table too; what was noisy in it counts as not measured.
 """
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
 
+from latency_models.dataset import is_data_set, read_latencies
 from latency_models.device import DEVICES
 from latency_models.meta.model import TargetInfo
 from latency_models.meta.training import TargetData
@@ -41,19 +43,16 @@ class LatencyTable:
     """Latencies of the networks of one space on many devices.
 
     Attributes:
-        networks: In the notation of the space.
+        genotypes: Of the networks.
         latency_s: For each device the seconds of each network, NaN where there are none.
         space: That the networks are of.
+        targets: How devices ran them, as far as it is known.
     """
 
-    networks: tuple[str, ...]
+    genotypes: Int[np.ndarray, "n d"]
     latency_s: dict[str, Float[np.ndarray, " n"]]
     space: TableSpace
-
-    @cached_property
-    def genotypes(self) -> Int[np.ndarray, "n d"]:
-        """Of the networks, in order."""
-        return self.space.read(self.networks)
+    targets: Mapping[str, TableTarget] = field(default_factory=lambda: TABLE_TARGETS)
 
     @cached_property
     def _costs(self) -> dict[tuple[int, str], tuple[CostTable, OpCounts]]:
@@ -61,7 +60,7 @@ class LatencyTable:
 
     def costs(self, device: str) -> tuple[CostTable, OpCounts]:
         """The operators of the space, and of each network, as they run on a device."""
-        target = TABLE_TARGETS.get(device, _UNKNOWN_TARGET)
+        target = self.targets.get(device, _UNKNOWN_TARGET)
         key = (target.batch_size, target.dtype)
         if key not in self._costs:
             costs = self.space.cost_table(batch_size=target.batch_size, dtype=target.dtype)
@@ -76,7 +75,7 @@ class LatencyTable:
     def target(self, device: str, rows: Int[np.ndarray, " k"] | None = None) -> TargetData:
         """The measurements of a device, all or those of some rows."""
         rows = self.measured(device) if rows is None else rows
-        known = TABLE_TARGETS.get(device, _UNKNOWN_TARGET)
+        known = self.targets.get(device, _UNKNOWN_TARGET)
         spec = DEVICES.get(known.device)
         info = spec and TargetInfo.of(
             spec, dtype=known.dtype, batch_size=known.batch_size, runtime=known.runtime
@@ -93,18 +92,17 @@ class LatencyTable:
 
 
 def read_table(path: Path, space: str) -> LatencyTable:
-    """Reads a table of the networks of a space.
+    """Reads a table of the networks of a space, or what a data set has of that space.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no such table, or a network or the space is unknown.
     """
-    from pyarrow import ArrowInvalid, parquet
+    from pyarrow import parquet
 
-    try:
-        columns = parquet.read_table(path, columns=list(_COLUMNS))
-    except ArrowInvalid as error:
-        raise ValueError(f"{path}: expected a Parquet table, {error}") from error
+    if is_data_set(path):
+        return _of_data_set(path, space)
+    columns = parquet.read_table(path, columns=list(_COLUMNS))
     missing = [name for name in _COLUMNS if name not in columns.column_names]
     if missing:
         raise ValueError(f"{path}: expected the columns {', '.join(_COLUMNS)}, no {missing[0]}")
@@ -118,12 +116,18 @@ def read_table(path: Path, space: str) -> LatencyTable:
         chosen = device_of_row == position
         latency_s[device] = np.full(len(texts), np.nan)
         latency_s[device][rows[chosen]] = seconds[chosen]
+    found = find_space(space)
     try:
-        table = LatencyTable(tuple(texts.tolist()), latency_s, find_space(space))
-        table.genotypes  # noqa: B018 - a network of another space is to be refused here
+        return LatencyTable(found.read(texts.tolist()), latency_s, found)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return table
+
+
+def _of_data_set(path: Path, space: str) -> LatencyTable:
+    measured = read_latencies(path, space=space)
+    clean = np.where(measured.noisy, np.nan, measured.latency_s)
+    latency_s = {name: clean[:, column] for column, name in enumerate(measured.targets)}
+    return LatencyTable(measured.genotypes, latency_s, find_space(space), measured.settings)
 
 
 def read_split(path: Path, name: str, devices: Sequence[str] | None = None) -> Split:

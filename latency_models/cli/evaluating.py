@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from latency_models.meta import MetaModel
     from latency_models.tables import LatencyTable, Split
 
-_NO_MODEL = "none"
+_NO_MODEL, _PRETRAINED = "none", "pretrained"
+_NO_SPLIT = "all devices"
 _HEADINGS: Mapping[str, str] = {
     "spearman": "spearman",
     "kendall": "kendall",
@@ -37,9 +38,10 @@ def add_command(commands: Commands) -> None:
         "evaluate", help="score predictions on devices that were not learnt from, beside baselines"
     )
     parser.add_argument("--table", type=Path, required=True, metavar="PATH", help="of latencies")
-    parser.add_argument("--splits", type=Path, required=True, metavar="PATH", help="JSON of splits")
+    parser.add_argument("--splits", type=Path, metavar="PATH", help="JSON of splits of devices")
+    parser.add_argument("--split", metavar="NAME", help="the devices to learn from and to test")
     parser.add_argument(
-        "--split", required=True, metavar="NAME", help="devices to learn from, test"
+        "--space", metavar="NAME", help="without a split: the table's, all devices are tested"
     )
     parser.add_argument(
         "--samples", type=not_negative, default=10, metavar="K", help="measurements a test device"
@@ -55,7 +57,7 @@ def add_command(commands: Commands) -> None:
         "--model",
         metavar="DIR",
         help="that `meta-train` wrote and that knows no test device, in place of one learnt here;"
-        " none for no learning",
+        " or `pretrained`, or `none` for no learning",
     )
     add_json(parser)
     parser.set_defaults(run=run)
@@ -64,15 +66,12 @@ def add_command(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints scores by device and method, the mean and the spread over seeds."""
     from latency_models.evaluation import METHOD, SAMPLERS, evaluate, summary
-    from latency_models.tables import read_split, read_table
 
     if options.sampler not in SAMPLERS:
         raise ValueError(f"--sampler: valid are {', '.join(SAMPLERS)}; got {options.sampler!r}")
-    published = read_split(options.splits, options.split)
-    table = read_table(options.table, published.space)
-    split = read_split(options.splits, options.split, list(table.latency_s))
+    table, split, missing = _devices(options)
     progress = Progress()
-    if missing := _missing(published, split):
+    if missing:
         progress(f"not in the table, left out of {split.name}: {', '.join(missing)}")
     model = _model(options.model, table, split, progress)
     scores: list[Score] = []
@@ -90,15 +89,28 @@ def run(options: argparse.Namespace) -> int:
         scores.append(score)
     found = summary(scores)
     if options.json:
-        print_json(_everything(options, published, split, scores, found))
+        print_json(_everything(options, split, missing, scores, found))
     else:
         _print(options, split, missing, found)
     return 0
 
 
-def _missing(published: Split, split: Split) -> list[str]:
-    there = {*split.train, *split.test}
-    return [name for name in (*published.train, *published.test) if name not in there]
+def _devices(options: argparse.Namespace) -> tuple[LatencyTable, Split, list[str]]:
+    """The table, what to learn from and to test, and devices of the split that it does not have."""
+    from latency_models.tables import Split, read_split, read_table
+
+    if options.split is not None and options.splits is not None and options.space is None:
+        published = read_split(options.splits, options.split)
+        table = read_table(options.table, published.space)
+        split = read_split(options.splits, options.split, list(table.latency_s))
+        there = {*split.train, *split.test}
+        return table, split, [d for d in (*published.train, *published.test) if d not in there]
+    if options.space is None or options.split is not None or options.splits is not None:
+        raise ValueError("expected --splits PATH with --split NAME, or --space NAME alone")
+    if options.model is None:
+        raise ValueError(f"--space needs --model: DIR, {_PRETRAINED} or {_NO_MODEL}")
+    table = read_table(options.table, options.space)
+    return table, Split(_NO_SPLIT, options.space, (), tuple(table.latency_s)), []
 
 
 def _model(
@@ -110,13 +122,13 @@ def _model(
         ValueError: If it was trained on a test device.
     """
     from latency_models.evaluation import train_on_split
-    from latency_models.meta import MetaModel, load_model
+    from latency_models.meta import PRETRAINED, MetaModel, load_model
 
     if given is None:
         return train_on_split(table, split, on_step=on_step)
     if given == _NO_MODEL:
         return MetaModel()
-    model = load_model(Path(given))
+    model = load_model(PRETRAINED if given == _PRETRAINED else Path(given))
     known = {target.name.rpartition("/")[2] for target in model.without_spec}
     if learnt := sorted(known & set(split.test)):
         raise ValueError(f"{given}: was trained on devices to be tested: {', '.join(learnt)}")
@@ -125,8 +137,8 @@ def _model(
 
 def _everything(
     options: argparse.Namespace,
-    published: Split,
     split: Split,
+    missing: Sequence[str],
     scores: Sequence[Score],
     found: _Summary,
 ) -> dict[str, Any]:
@@ -141,7 +153,7 @@ def _everything(
         "space": split.space,
         "train": list(split.train),
         "test": list(split.test),
-        "missing": _missing(published, split),
+        "missing": missing,
         "model": options.model,
         "samples": options.samples,
         "sampler": options.sampler,

@@ -118,7 +118,7 @@ def _card(sources: Sequence[_Source], split: Split | None) -> dict[str, Any]:
                 "file": source.path.name,
                 "sha256": hashlib.sha256(source.path.read_bytes()).hexdigest(),
                 "space": source.space,
-                "networks": len(source.table.networks),
+                "networks": len(source.table.genotypes),
                 "devices": list(source.devices),
             }
             for source in sources
