@@ -36,31 +36,9 @@ from latency_models.measure import RUNTIMES, Measured, TimingPlan, measure
 from nas.export.formats import FORMATS, RUNTIME_FORMATS
 from nas.export.quantized import quantize_onnx
 from nas.supernet.standalone import StandaloneNetwork, network_definition
-from search_spaces import MobileNetOptions, MobileNetSpace, NasBench201Options, NasBench201Space
-from search_spaces.mobilenet import MobileNetStage
+from search_spaces.measured import CLASSES, MOBILENET, NASBENCH201
 
-CLASSES = 10
-SPACES: dict[str, Any] = {
-    "mobilenet": MobileNetSpace(
-        MobileNetOptions(
-            stages=[
-                MobileNetStage(16, 2),
-                MobileNetStage(24, 2),
-                MobileNetStage(40, 2, "relu", squeeze_excite=True),
-                MobileNetStage(80, 1, "hard_swish"),
-                MobileNetStage(112, 1, "hard_swish", squeeze_excite=True),
-            ],
-            stem_stride=2,
-            head_width=480,
-            feature_width=640,
-            width_multipliers=[0.75, 1.0],
-            resolutions=[64, 96, 128],
-        ),
-        (128, 128, 3),
-        CLASSES,
-    ),
-    "nasbench201": NasBench201Space(NasBench201Options(), (32, 32, 3), CLASSES),
-}
+SPACES: dict[str, Any] = {"mobilenet": MOBILENET, "nasbench201": NASBENCH201}
 
 
 @dataclasses.dataclass(frozen=True)
