@@ -44,6 +44,10 @@ class OpCounts:
         first = {id(self.counts[form]): form for form in reversed(FORMS)}
         return tuple(form for form in FORMS if form in first.values())
 
+    def equal_forms(self, form: str) -> tuple[str, ...]:
+        """The forms that do not differ from this one, itself included."""
+        return tuple(f for f in FORMS if self.counts[f] is self.counts[form])
+
     def take(self, rows: Int[np.ndarray, " k"]) -> OpCounts:
         """Some of the rows."""
         return self.map(lambda counts: counts[rows])
@@ -76,9 +80,12 @@ def count_ops(rows: Sequence[Sequence[Op]]) -> OpCounts:
     counts: dict[str, csr_array] = {"written": _matrix(columns, len(ops))[taken]}
     if any(_has_unneeded(row) for row in distinct.values()):
         masks = [form_masks(row) for row in distinct.values()]
-        for form in FORMS[1:]:
-            kept = [column[mask[form]] for column, mask in zip(columns, masks, strict=True)]
-            counts[form] = _matrix(kept, len(ops))[taken]
+        for form, before in zip(FORMS[1:], FORMS, strict=False):
+            if all((mask[form] == mask[before]).all() for mask in masks):
+                counts[form] = counts[before]
+            else:
+                kept = [column[mask[form]] for column, mask in zip(columns, masks, strict=True)]
+                counts[form] = _matrix(kept, len(ops))[taken]
     else:
         counts |= dict.fromkeys(FORMS[1:], counts["written"])
     return OpCounts(tuple(ops), counts)
@@ -101,8 +108,12 @@ def _what_it_computes(op: Op) -> tuple[object, ...]:
 
 def _has_unneeded(row: Sequence[Op]) -> bool:
     """Whether an operator is not read, but for the last, or writes a constant."""
-    read = {i for op in row for i in op.inputs}
-    return any(op.kind == "fill" for op in row) or len(read - {-1}) < len(row) - 1
+    read = {i for op in row for i in op.inputs if i >= 0}
+    return _has_constant(row) or len(read) < len(row) - 1
+
+
+def _has_constant(row: Sequence[Op]) -> bool:
+    return any(op.kind == "fill" or not op.inputs for op in row)
 
 
 def form_masks(row: Sequence[Op]) -> dict[str, Bool[np.ndarray, " m"]]:
@@ -114,3 +125,25 @@ def form_masks(row: Sequence[Op]) -> dict[str, Bool[np.ndarray, " m"]]:
         reads = any(source < 0 or varying[source] for source in op.inputs)
         varying[i] = reads and op.kind != "fill"
     return {"written": np.ones(len(row), bool), "needed": needed, "folded": needed & varying}
+
+
+def is_constant(row: Sequence[Op]) -> bool:
+    """Whether what a network, or a row of a cost table, puts out depends on none of its inputs."""
+    return _has_constant(row) and not form_masks(row)["folded"][-1]
+
+
+def row_runs(
+    constant: Bool[np.ndarray, "n s"], repeats: Sequence[int]
+) -> dict[str, Float[np.ndarray, "n s"]]:
+    """How often the rows that networks chain run, for each form.
+
+    Args:
+        constant: Marks the rows that put out a constant: what comes before the last of them is not
+            needed, and what comes after it is constant.
+        repeats: How often each row runs as written.
+    """
+    written = np.broadcast_to(np.array(repeats, float), constant.shape)
+    behind = constant[:, ::-1].cumsum(axis=1)[:, ::-1] - constant
+    needed = np.where(constant, 1, written) * (behind == 0)
+    folded = needed * ~constant.any(axis=1, keepdims=True)
+    return {"written": written, "needed": needed, "folded": folded}

@@ -15,11 +15,11 @@ from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from latency_models.liveness import live_positions, peak_activation_bytes
 from latency_models.op_arrays import OpArrays
-from latency_models.op_counts import OpCounts, count_ops
+from latency_models.op_counts import OpCounts, count_ops, is_constant, row_runs
 from latency_models.operators import DTYPE_BYTES, OP_KINDS, Op
 from latency_models.row_groups import RowGroup, choices, gather, group_slots
 from latency_models.spatial_operators import (
@@ -288,14 +288,35 @@ class CostTable:
     def count_networks(self, genotypes: Int[np.ndarray, "n d"]) -> OpCounts:
         """How often each distinct operator runs in each genotype's network."""
         rows = self.row_index(genotypes)
+        repeats = [slot.repeat for slot in self.slots]
 
         def add_up(counts: Any) -> Any:
-            return sum(
-                slot.repeat * counts[column]
-                for slot, column in zip(self.slots, rows.T, strict=True)
-            )
+            return sum(n * counts[column] for n, column in zip(repeats, rows.T, strict=True))
 
-        return self.op_counts.map(add_up)
+        if not self._constant_rows[rows].any():
+            return self.op_counts.map(add_up)
+        from scipy.sparse import diags_array
+
+        runs = row_runs(self._constant_rows[rows], repeats)
+
+        def add_up_runs(counts: Any, runs: Float[np.ndarray, "n s"]) -> Any:
+            pairs = zip(runs.T, rows.T, strict=True)
+            return sum(diags_array(n) @ counts[column] for n, column in pairs)
+
+        counts = {form: add_up_runs(c, runs[form]) for form, c in self.op_counts.counts.items()}
+        return OpCounts(self.op_counts.ops, counts)
+
+    def constant_networks(self, genotypes: Int[np.ndarray, "n d"]) -> Bool[np.ndarray, " n"]:
+        """Marks the genotypes whose network puts out a constant, whatever its input."""
+        if not self._constant_rows.any():
+            return np.zeros(len(genotypes), bool)
+        return self.sum_rows(self._constant_rows[:, None].astype(float), genotypes)[:, 0] > 0
+
+    @cached_property
+    def _constant_rows(self) -> Bool[np.ndarray, " r"]:
+        distinct = {id(row): row for row in self.rows}
+        found = {identity: is_constant(row) for identity, row in distinct.items()}
+        return np.array([found[id(row)] for row in self.rows], bool)
 
     @cached_property
     def row_of_op(self) -> Int[np.ndarray, " m"]:

@@ -101,7 +101,14 @@ class MetaLatencyPredictor:
             found.append(
                 (np.log(total), np.einsum("nr,nr->n", directions, directions) + each.variance)
             )
-        return Prediction.from_log(*self._mix(found))
+        mean, std = self._mix(found)
+        constant = table.constant_networks(genotypes)
+        if constant.any():
+            # What these need of a row depends on the other rows.
+            mean[constant], std[constant] = self.predict_log(
+                table.count_networks(genotypes[constant])
+            )
+        return Prediction.from_log(mean, std)
 
     def _population_columns(self, table: CostTable) -> list[PopulationColumns]:
         """Worked out once a table."""
