@@ -142,7 +142,9 @@ class MetaModel:
     ) -> MetaLatencyPredictor:
         """Few-shot: from measurements on the target, and the datasheet where there is one."""
         if not measurements.workloads:
-            return self.predict_from(spec, None, threads=threads)
+            if spec is None:
+                return self.predict_from(None, None, threads=threads)
+            return self.for_device(spec, threads=threads, runtime=runtime)
         first = measurements.workloads[0]
         counts = count_ops([workload.ops for workload in measurements.workloads])
         info = spec and TargetInfo.of(
@@ -172,9 +174,10 @@ class MetaModel:
         for log_weight, hypothesis in beliefs:
             for form, regression in data.items():
                 posterior = fit(regression, hypothesis.prior)
-                log_evidence = log_weight + posterior.log_evidence
-                log_evidence += _log_form_weight(form, hypothesis, beliefs)
-                weighed.append((log_evidence, Member(1.0, form, posterior)))
+                forms = {f: _form_weight(f, hypothesis, beliefs) for f in counts.equal_forms(form)}
+                likeliest = max(forms, key=lambda f: forms[f])
+                log_evidence = log_weight + math.log(sum(forms.values())) + posterior.log_evidence
+                weighed.append((log_evidence, Member(1.0, likeliest, posterior)))
         members = _weighed(weighed)
         scale = self.few_shot_scale
         return MetaLatencyPredictor(known, threads, members, len(latency_s), scale)
@@ -203,14 +206,18 @@ class MetaModel:
             spec: The target's datasheet, where there is one.
             threads: Cores in use on the target.
             runtime: What runs the networks there.
-            measurements: What has been measured there already.
+            measurements: What has been measured there already, and is not chosen again.
             rng: For the draws; the same ones every time if None.
 
         Raises:
-            ValueError: If there are fewer candidates than k.
+            ValueError: If there are fewer candidates than k that have not been measured.
         """
-        if not 0 <= k <= len(candidates):
-            raise ValueError(f"cannot choose {k} of {len(candidates)} candidates")
+        known = measurements.workloads if measurements is not None else ()
+        chosen = [i for i, candidate in enumerate(candidates) if candidate in known]
+        if not 0 <= k <= len(candidates) - len(chosen):
+            raise ValueError(
+                f"cannot choose {k} of {len(candidates)} candidates, {len(chosen)} of them measured"
+            )
         if k == 0:
             return []
         counts = count_ops([workload.ops for workload in candidates])
@@ -219,11 +226,10 @@ class MetaModel:
             spec, dtype=first.dtype, batch_size=first.batch_size, runtime=runtime
         )
         measured = None
-        if measurements is not None and measurements.workloads:
-            known = count_ops([workload.ops for workload in measurements.workloads])
-            measured = (known, measurements.latency_s)
+        if measurements is not None and known:
+            measured = (count_ops([workload.ops for workload in known]), measurements.latency_s)
         return self.propose_counts(
-            counts, k, spec, threads=threads, info=info, measured=measured, rng=rng
+            counts, k, spec, threads=threads, info=info, measured=measured, chosen=chosen, rng=rng
         )
 
     def propose_counts(
@@ -313,13 +319,13 @@ def _merged(members: Sequence[Member]) -> tuple[Member, ...]:
     return tuple(merged)
 
 
-def _log_form_weight(form: str, hypothesis: Hypothesis, beliefs: Sequence[_Belief]) -> float:
+def _form_weight(form: str, hypothesis: Hypothesis, beliefs: Sequence[_Belief]) -> float:
     """How far a target is expected to run this form: as the one it is like, or as most do."""
     known = [belief.like.form for _, belief in beliefs if belief.like is not None]
     usual = (known.count(form) + 1) / (len(known) + len(FORMS))
     if hypothesis.like is None:
-        return math.log(usual)
-    return math.log(_SAME_FORM * (form == hypothesis.like.form) + (1 - _SAME_FORM) * usual)
+        return usual
+    return _SAME_FORM * (form == hypothesis.like.form) + (1 - _SAME_FORM) * usual
 
 
 def _weighed(fits: Sequence[tuple[float, Member]]) -> tuple[Member, ...]:
