@@ -95,11 +95,10 @@ def _sources(options: argparse.Namespace, split: Split | None) -> list[_Source]:
     there = {name for _, _, table in tables for name in table.latency_s}
     if unknown := sorted(set(options.exclude) - there):
         raise ValueError(f"--exclude: no such device in the tables: {', '.join(unknown)}")
-    wanted = there - set(options.exclude)
-    if split is not None:
-        wanted &= set(split.train)
+    order = split.train if split is not None else sorted(there)
+    wanted = [name for name in order if name in there and name not in options.exclude]
     sources = [
-        _Source(space, path, table, tuple(d for d in table.latency_s if d in wanted))
+        _Source(space, path, table, tuple(name for name in wanted if name in table.latency_s))
         for space, path, table in tables
     ]
     if not wanted:
