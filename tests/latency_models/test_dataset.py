@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from latency_models.dataset import read_latencies, write_latencies
+from latency_models.dataset import is_data_set, read_latencies, write_latencies
+from latency_models.tables import read_table
 
 
 def row(genotype: list[int], target: str, latency_s: float | None, **changes: Any) -> Any:
@@ -58,6 +59,30 @@ def test_networks_are_rows_and_targets_columns(tmp_path: Path) -> None:
     np.testing.assert_array_equal(table.noisy, [[False, False], [True, False], [False, False]])
     np.testing.assert_array_equal(table.of("a"), [0.5, 2.0, 4.0])
     assert read_latencies(path, space="other").genotypes.shape == (1, 3)
+
+
+def test_targets_say_how_they_ran_their_networks(tmp_path: Path) -> None:
+    path = tmp_path / "latencies.parquet"
+    write_latencies([row([1], "a", 0.5, batch_size=8, dtype="int8", threads=2)], path)
+    setting = read_latencies(path, space="toy").settings["a"]
+    assert (setting.batch_size, setting.dtype, setting.threads) == (8, "int8", 2)
+    assert (setting.device, setting.runtime) == ("the machine of latencies.parquet", "xla")
+
+
+def test_as_a_table_it_leaves_out_what_was_noisy(tmp_path: Path) -> None:
+    path = tmp_path / "latencies.parquet"
+    networks = np.random.default_rng(0).integers(0, 9, (3, 22)).tolist()
+    rows = [row(network, "a", 0.5, space="fbnet", batch_size=2) for network in networks]
+    rows[1] = {**rows[1], "status": "noisy"}
+    write_latencies(rows, path)
+    table = read_table(path, "fbnet")
+    assert table.measured("a").tolist() == [0, 2]
+    assert table.costs("a")[0].batch_size == 2
+    assert table.target("a").hardware == "the machine of latencies.parquet"
+    pq.write_table(pa.table({"arch": ["x"], "device": ["a"], "latency_ms": [1.0]}), path)
+    assert not is_data_set(path)
+    with pytest.raises(ValueError, match=r"latencies\.parquet: "):
+        read_table(path, "fbnet")
 
 
 def test_raw_samples_are_in_the_file(tmp_path: Path) -> None:
