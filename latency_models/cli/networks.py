@@ -29,13 +29,11 @@ class Measured:
 
     Attributes:
         paths: As they stand in the file.
-        files: Where they were found.
         measurements: Of these networks.
         failed: Number of networks without a latency.
     """
 
     paths: tuple[str, ...]
-    files: tuple[Path, ...]
     measurements: Measurements
     failed: int
 
@@ -79,7 +77,6 @@ def read_measured(path: Path, options: argparse.Namespace) -> Measured:
     """
     failed = 0
     paths: list[str] = []
-    files: list[Path] = []
     workloads: list[Workload] = []
     latencies: list[float] = []
     for place, row in _rows(path):
@@ -91,12 +88,11 @@ def read_measured(path: Path, options: argparse.Namespace) -> Measured:
             continue
         latencies.append(_seconds(row["latency_s"], where))
         paths.append(str(row["path"]))
-        files.append(_found(Path(paths[-1]), path.parent))
-        workloads.append(read_network(files[-1], options))
+        workloads.append(read_network(_found(Path(paths[-1]), path.parent), options))
     if not paths:
         raise ValueError(f"{path}: expected at least one latency, {failed} networks failed")
     measurements = Measurements(tuple(workloads), np.array(latencies))
-    return Measured(tuple(paths), tuple(files), measurements, failed)
+    return Measured(tuple(paths), measurements, failed)
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -35,22 +35,18 @@ def add_command(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the paths, the most telling network first; none that has been measured."""
-    candidates: list[Path] = options.candidates
-    known = None
+    measured = None
     if options.measured is not None:
-        measured = read_measured(options.measured, options)
-        known = measured.measurements
-        files = {file.resolve() for file in measured.files}
-        candidates = [path for path in candidates if path.resolve() not in files]
+        measured = read_measured(options.measured, options).measurements
     chosen = meta_model(options).propose(
-        [read_network(path, options) for path in candidates],
+        [read_network(path, options) for path in options.candidates],
         options.k,
         spec=device(options),
         threads=options.threads,
         runtime=options.runtime,
-        measurements=known,
+        measurements=measured,
     )
-    paths = [str(candidates[position]) for position in chosen]
+    paths = [str(options.candidates[position]) for position in chosen]
     if options.json:
         print_json(paths)
     else:
