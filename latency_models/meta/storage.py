@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from latency_models.device_spec import CacheLevel, DeviceSpec
@@ -183,9 +184,22 @@ def _load(directory: Path, what: str, read: Callable[[Mapping[str, Any], _Arrays
     if hashlib.sha256(content).hexdigest() != body.get("arrays_sha256"):
         raise ValueError(f"{arrays}: altered or incomplete, its digest is not that in {path.name}")
     try:
-        return read(body, load(content))
+        return read(body, _read_arrays(arrays, content))
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: missing or unknown field {error}") from error
+
+
+def _read_arrays(path: Path, content: bytes) -> _Arrays:
+    try:
+        arrays = load(content)
+    except SafetensorError as error:
+        raise ValueError(f"{path}: expected safetensors, {error}") from error
+    p = len(FEATURES)
+    for name, array in arrays.items():
+        shape = (p,) if "mean" in name else (p, p)
+        if array.shape != shape:
+            raise ValueError(f"{path}: {name} is expected to have shape {shape}, got {array.shape}")
+    return arrays
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -68,9 +68,14 @@ def meta_train(
     Args:
         targets: Their measurements.
         on_step: Called with what has been done, once for each target and each calibration.
+
+    Raises:
+        ValueError: If two targets have the same name.
     """
     known: list[_Known] = []
     for target in targets:
+        if any(each.target.name == target.name for each in known):
+            raise ValueError(f"two targets are named {target.name!r}")
         known.append(_know(target))
         on_step(f"fitted {target.name}")
     model = _model(known)
@@ -151,8 +156,9 @@ def _zero_shot_errors(model: MetaModel, target: TargetData) -> list[np.ndarray]:
 
 def _few_shot_errors(model: MetaModel, target: TargetData) -> list[np.ndarray]:
     found: list[np.ndarray] = []
-    for k in _CALIBRATION_SAMPLES:
-        order = np.random.default_rng(k).permutation(len(target.latency_s))
+    networks = len(target.latency_s)
+    for k in (k for k in _CALIBRATION_SAMPLES if k < networks):
+        order = np.random.default_rng(k).permutation(networks)
         data = (target.counts.take(order[:k]), target.latency_s[order[:k]])
         predictor = model.adapt_counts(*data, target.spec, threads=target.threads, info=target.info)
         found.append(_deviations(predictor, target, order[k:]))
