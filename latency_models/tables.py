@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -96,31 +97,45 @@ def read_table(path: Path, space: str) -> LatencyTable:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no such table, or a network or the space is unknown.
+        ValueError: If it is no such table, has two latencies of a network on a device, or a network
+            or the space is unknown.
     """
-    from pyarrow import parquet
+    from pyarrow import ArrowInvalid, ArrowNotImplementedError, parquet
 
     if is_data_set(path):
         return _of_data_set(path, space)
-    columns = parquet.read_table(path, columns=list(_COLUMNS))
-    missing = [name for name in _COLUMNS if name not in columns.column_names]
+    names = parquet.read_schema(path).names
+    missing = [name for name in _COLUMNS if name not in names]
     if missing:
         raise ValueError(f"{path}: expected the columns {', '.join(_COLUMNS)}, no {missing[0]}")
-    texts, rows = np.unique(columns["arch"].cast("string").to_numpy(), return_inverse=True)
-    names, device_of_row = np.unique(
-        columns["device"].cast("string").to_numpy(), return_inverse=True
-    )
-    seconds = columns["latency_ms"].to_numpy().astype(float) / 1e3
-    latency_s: dict[str, np.ndarray] = {}
-    for position, device in enumerate(names.tolist()):
-        chosen = device_of_row == position
-        latency_s[device] = np.full(len(texts), np.nan)
-        latency_s[device][rows[chosen]] = seconds[chosen]
+    columns = parquet.read_table(path, columns=list(_COLUMNS))
+    try:
+        seconds = columns["latency_ms"].cast("float64").to_numpy() / 1e3
+    except (ArrowInvalid, ArrowNotImplementedError) as error:
+        raise ValueError(f"{path}: latency_ms must be numbers, {error}") from error
+    networks, network_of_row = _names(columns["arch"], f"{path}: arch")
+    devices, device_of_row = _names(columns["device"], f"{path}: device")
+    values = np.full((len(devices), len(networks)), np.nan)
+    values[device_of_row, network_of_row] = seconds
+    places = device_of_row * len(networks) + network_of_row
+    if len(np.unique(places)) != len(places):
+        row = int(np.flatnonzero(np.bincount(places)[places] > 1)[0])
+        network, device = networks[network_of_row[row]], devices[device_of_row[row]]
+        raise ValueError(f"{path}: more than one latency of {network!r} on {device!r}")
+    latency_s = dict(zip(devices, values, strict=True))
     found = find_space(space)
     try:
-        return LatencyTable(found.read(texts.tolist()), latency_s, found)
+        return LatencyTable(found.read(networks), latency_s, found)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _names(column: Any, where: str) -> tuple[list[str], Int[np.ndarray, " n"]]:
+    """The distinct texts of a column of Parquet in order, and which of them each row has."""
+    if column.null_count:
+        raise ValueError(f"{where} is missing in {column.null_count} rows")
+    names, rows = np.unique(column.cast("string").to_numpy(), return_inverse=True)
+    return names.tolist(), rows
 
 
 def _of_data_set(path: Path, space: str) -> LatencyTable:
@@ -149,6 +164,8 @@ def read_split(path: Path, name: str, devices: Sequence[str] | None = None) -> S
         space, *sides = (splits[name][key] for key in ("space", "train", "test"))
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path}: split {name!r} needs space, train and test") from error
+    if not all(isinstance(side, list) for side in sides):
+        raise ValueError(f"{path}: split {name!r} needs lists of devices to train on and to test")
     train, test = (tuple(d for d in side if devices is None or d in devices) for side in sides)
     if not train or not test or set(train) & set(test):
         raise ValueError(
