@@ -44,11 +44,20 @@ def flops(situation: Situation) -> Float[np.ndarray, " n"]:
 
 
 def mean_of_training_devices(situation: Situation) -> Float[np.ndarray, " n"] | None:
-    """The mean latency on the training devices, each in units of its own mean; None without any."""
+    """The mean latency on the training devices, each in units of its own mean; None without any.
+
+    Networks that none of them has measured are taken to be average.
+    """
+    table = situation.table
     if not situation.train:
         return None
-    columns = [situation.table.latency_s[device] for device in situation.train]
-    return _scaled(np.nanmean([c / np.nanmean(c) for c in columns], axis=0), situation)
+    total, count = np.zeros((2, len(table.genotypes)))
+    for device in situation.train:
+        rows = table.measured(device)
+        latency_s = table.latency_s[device][rows]
+        total[rows] += latency_s / latency_s.mean()
+        count[rows] += 1
+    return _scaled(np.where(count > 0, total / np.maximum(count, 1), 1.0), situation)
 
 
 def roofline(situation: Situation) -> Float[np.ndarray, " n"] | None:

@@ -100,8 +100,8 @@ def evaluate(
             rng = np.random.default_rng(seed)
             pool = rng.permutation(usable)
             rows = pool[:samples]
-            if sampler == "proposed":
-                rows = propose_rows(table, model, device, pool[:_POOL], samples, rng)
+            if sampler == "proposed" and samples:
+                rows = propose_rows(table, model, device, pool[: max(_POOL, samples)], samples, rng)
             yield from _scores(table, split, model, device, rows, seed, ablation=ablation)
 
 
