@@ -13,7 +13,7 @@ from jax import export
 from onnx import TensorProto, helper
 
 from latency_models import find_device
-from latency_models.meta import BayesianRoofline, save_predictor
+from latency_models.meta import load_pretrained, save_predictor
 from nas.config import parse_config
 from nas.study import Study
 from search_spaces.mobilenet import MobileNetOptions, MobileNetSpace, MobileNetStage
@@ -45,10 +45,13 @@ def study(tmp_path: Path) -> Path:
         ],
     }
     path = tmp_path / "study"
-    with Study.create(path, parse_config(document, source="test").to_document()) as study:
-        for name, device, threads in (("pi", "raspberry-pi-5", 2), ("gpu", "a100", None)):
-            predictor = BayesianRoofline().for_device(find_device(device), threads=threads)
-            save_predictor(predictor, path / "predictors" / name)
+    config = parse_config(document, source="test")
+    with Study.create(path, config.to_document()) as study:
+        for target in config.targets:
+            predictor = load_pretrained().for_device(
+                find_device(target.device), threads=target.threads, batch_size=target.batch_size
+            )
+            save_predictor(predictor, path / "predictors" / target.name)
         study.begin_stage("adapt")
         study.finish_stage("adapt", {})
     return path
