@@ -1,9 +1,9 @@
 """Does what is learned on one space's networks help to predict another's?
 
-Trains on the latencies of one public table and adapts to devices of another space's table that are
-not among them, with 0, 3 and 10 measurements; beside it the method that has learned nothing, and
-the one trained on the same space. Test devices and seeds are those of the published splits: trained on
-FBNet's split FD, tested on NAS-Bench-201's ND, and the other way round.
+Trains on the latencies of one public table and adapts to devices of another space's table that
+are not among them, with 3 and 10 measurements; beside it the method that has learned nothing, and
+the one trained on the same space. Devices are those of the published splits: trained on FBNet's
+split FD, tested on NAS-Bench-201's ND, and the other way round.
 
     python experiments/benchmarks/latency_across_spaces.py NB201_TABLE FBNET_TABLE SPLITS
 

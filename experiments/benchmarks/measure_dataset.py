@@ -217,11 +217,13 @@ class Files:
         """The network's file in a format and dtype."""
         if (network, variant) not in self._paths:
             form, dtype = variant
+            # Before this file is named: exporting the float32 network names one too.
+            exact = self.path(network, (form, "float32")) if dtype == "int8" else None
             path = self._folder / f"{len(self._paths)}{FORMATS[form].suffix}"
-            if dtype == "int8":
+            if exact is not None:
                 shape = (64, *network.architecture.input_shape)
                 images = np.random.default_rng(0).standard_normal(shape, np.float32)
-                quantize_onnx(self.path(network, (form, "float32")), path, images=images)
+                quantize_onnx(exact, path, images=images)
             else:
                 FORMATS[form].write(self._filled(network), path, dtype)
             self._paths[network, variant] = path

@@ -1,10 +1,10 @@
 """How many genotypes a second the latency predictor predicts, beside a loop over a look-up table.
 
-Two ways to the latency of the same random genotypes, in turn, on the networks of NAS-Bench-201 and
-of the mobilenet space (Once-for-All's sizes): `predict_population` of the pretrained predictor adapted
-to ten networks, its intervals included, and Python loops that add up a table's entries block by block
-for each network: entries found by number, the least that a loop can do, and by a text that says what
-the block is, as in tables kept in files.
+Ways to the latencies of the same random genotypes, in turn, on the networks of NAS-Bench-201 and
+of the mobilenet space (Once-for-All's sizes): `predict_population` of the pretrained predictor
+adapted to ten networks, its intervals included, and Python loops that add up a table's entries
+block by block for each network: entries found by number, the least that a loop can do, and by a
+text that says what the block is, as in tables kept in files.
 Genotypes a second are the median of the rounds; the ratio is that of the medians.
 
     python experiments/benchmarks/population_prediction.py

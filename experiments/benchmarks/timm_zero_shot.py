@@ -2,9 +2,9 @@
 
 The table holds throughputs of timm's models with their multiply-accumulates, activations and
 parameters, but not their layers, so each model is one operator here: a product of matrices that
-has these totals. That leaves out all that a workload knows of single operators, and is a lower
-bound of what a prediction can do; the question is whether rank and magnitude hold over models that no
-search space made. Beside it: the multiply-accumulates and the activations alone.
+has these totals. That leaves out all that a workload knows of single operators; the question is
+whether rank and magnitude hold over models that no search space made. Beside it: the
+multiply-accumulates and the activations alone.
 
     python experiments/benchmarks/timm_zero_shot.py TABLE
 

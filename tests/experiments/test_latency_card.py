@@ -6,6 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import onnx
 import pytest
 
 from latency_models.dataset import read_latencies, write_latencies
@@ -130,3 +131,16 @@ def test_samples_of_the_spaces_are_different_networks_that_the_seed_decides(camp
         assert len({network.genotype for network in networks}) == 20
         assert networks == campaign.sample(space, given)
         assert networks != campaign.sample(space, SimpleNamespace(networks=20, seed=4))
+
+
+@pytest.mark.parametrize("first", ["int8", "float32"])
+def test_float32_file_stays_float32_whichever_is_asked_for_first(
+    campaign: Any, tmp_path: Path, first: str
+) -> None:
+    network = campaign.Network("nasbench201", (1, 0, 0, 1, 3, 0), 0.0)
+    files = campaign.Files(tmp_path)
+    order = sorted(("int8", "float32"), key=lambda dtype: dtype != first)
+    paths = {dtype: files.path(network, ("onnx", dtype)) for dtype in order}
+    kinds = {d: {node.op_type for node in onnx.load(p).graph.node} for d, p in paths.items()}
+    assert "QuantizeLinear" in kinds["int8"]
+    assert "QuantizeLinear" not in kinds["float32"]
