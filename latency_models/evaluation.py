@@ -218,7 +218,7 @@ def _score(
     timed: bool = True,
 ) -> Score:
     """`timed` says whether the predictions are seconds, and not ranks only."""
-    true, predicted = table.latency_s[device][rows], prediction.mean_s
+    true, predicted = table.latency_s[device][rows], prediction.median_s
     uncertain = bool(prediction.std_s.any())
     nan = float("nan")
     return Score(
@@ -241,7 +241,7 @@ def _violations(
 ) -> float:
     """Picks the network of most MACs among those believed to keep a limit, at several limits."""
     true: Float[np.ndarray, " n"] = table.latency_s[device][rows]
-    believed = prediction.quantile_s(_CONFIDENCE) if uncertain else prediction.mean_s
+    believed = prediction.quantile_s(_CONFIDENCE) if uncertain else prediction.median_s
     macs = table.costs(device)[0].macs(table.genotypes[rows])
     broken: list[bool] = []
     for limit in np.quantile(true, _LIMITS):

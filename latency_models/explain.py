@@ -174,7 +174,7 @@ def explain(
         seconds = np.asarray(predictor.operator_seconds(workload), float)
     latency_s = float(seconds.sum())
     if predictor is not None:
-        latency_s = float(predictor.predict([workload]).mean_s[0])
+        latency_s = float(predictor.predict([workload]).median_s[0])
     energy = EnergyPredictor(known, threads).predict([workload], np.array([latency_s]))
     return Explanation(
         spec=known,

@@ -30,6 +30,14 @@ class Prediction:
         mean_s = np.exp(mean + std**2 / 2)
         return Prediction(mean_s, mean_s * np.sqrt(np.expm1(std**2)))
 
+    @property
+    def median_s(self) -> Float[np.ndarray, " n"]:
+        """The latency that is as likely to be exceeded as not: the best single guess.
+
+        Far below the mean where the uncertainty is a matter of factors, as it is zero-shot.
+        """
+        return self.mean_s / np.sqrt(1 + (self.std_s / self.mean_s) ** 2)
+
     def quantile_s(self, q: float) -> Float[np.ndarray, " n"]:
         """Seconds that the latency stays below with probability q.
 

@@ -62,13 +62,13 @@ def _described(measured: Measured, predictor: MetaLatencyPredictor) -> dict[str,
 
     latency_s = measured.measurements.latency_s
     prediction = predictor.predict(measured.measurements.workloads)
-    pairs = zip(measured.paths, latency_s, prediction.mean_s, strict=True)
+    pairs = zip(measured.paths, latency_s, prediction.median_s, strict=True)
     return {
         "samples": len(latency_s),
         "failed": measured.failed,
         "fit": {
-            "median_error": metrics.median_relative_error(prediction.mean_s, latency_s),
-            "within_10": metrics.fraction_within(prediction.mean_s, latency_s, tolerance=0.1),
+            "median_error": metrics.median_relative_error(prediction.median_s, latency_s),
+            "within_10": metrics.fraction_within(prediction.median_s, latency_s, tolerance=0.1),
             "in_90_interval": metrics.coverage(prediction, latency_s),
         },
         "members": [

@@ -130,7 +130,7 @@ def _row(
     threads: int | None,
 ) -> dict[str, Any]:
     prediction = predictor.predict([workload])
-    latency_s, std_s = float(prediction.mean_s[0]), float(prediction.std_s[0])
+    latency_s, std_s = float(prediction.median_s[0]), float(prediction.std_s[0])
     interval = None
     if std_s > 0:
         interval = [float(prediction.quantile_s(q)[0]) for q in (0.05, 0.95)]
@@ -141,7 +141,8 @@ def _row(
     memory = memory_footprint(workload)
     return {
         "path": str(path),
-        "mean_s": latency_s,
+        "median_s": latency_s,
+        "mean_s": float(prediction.mean_s[0]),
         "std_s": std_s if std_s > 0 else None,
         "interval_90_s": interval,
         "energy_j": energy_j,
@@ -165,7 +166,7 @@ def _plain(explanation: Explanation | None) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any]) -> str:
-    parts = [f"{row['path']}: {row['mean_s'] * 1e3:.4g} ms"]
+    parts = [f"{row['path']}: {row['median_s'] * 1e3:.4g} ms"]
     if row["interval_90_s"] is not None:
         low, high = (f"{1e3 * bound:.4g}" for bound in row["interval_90_s"])
         parts.append(f"90 % within {low} to {high} ms")

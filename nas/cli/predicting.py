@@ -129,7 +129,7 @@ def _predict(files: Sequence[Path], target: _Target) -> list[_Predicted]:
         _Predicted(
             architecture=str(file),
             target=target.name,
-            latency_s=float(prediction.mean_s[i]),
+            latency_s=float(prediction.median_s[i]),
             interval_s=(float(low[i]), float(high[i])),
             params=workload.params,
             macs=workload.macs // target.batch_size,

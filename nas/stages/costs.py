@@ -40,7 +40,7 @@ class TargetCosts:
     ) -> tuple[Float[np.ndarray, "n t"], Float[np.ndarray, "n t"]]:
         """Latencies and violations."""
         latency = [
-            self.predict(position, genotypes).mean_s for position in range(len(self._targets))
+            self.predict(position, genotypes).median_s for position in range(len(self._targets))
         ]
         violation = [
             self.violation(position, genotypes, latency_s)
@@ -94,7 +94,7 @@ class TargetCosts:
 
     def reference(self, target: int) -> tuple[float, float]:
         """The hypervolume's reference point: error 1, the largest network's predicted latency."""
-        return 1.0, float(self.predict(target, self._space.largest[None]).mean_s[0])
+        return 1.0, float(self.predict(target, self._space.largest[None]).median_s[0])
 
 
 def archive_of(study: Study, costs: TargetCosts, space: SearchSpace) -> tuple[Archive, list[int]]:

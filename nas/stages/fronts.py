@@ -127,7 +127,7 @@ def fronts_of(study: Study, config: Config, costs: TargetCosts, space: SearchSpa
                     network=network_name(genotype),
                     evaluation=ids[index],
                     genotype=genotype,
-                    predicted_s=float(prediction.mean_s[row]),
+                    predicted_s=float(prediction.median_s[row]),
                     interval_low_s=float(low[row]),
                     interval_high_s=float(high[row]),
                     measured_s=latency_s,

@@ -31,3 +31,9 @@ def test_measurements_are_positive_and_finite(latency_s: float) -> None:
 def test_each_measurement_has_a_workload() -> None:
     with pytest.raises(ValueError, match="0 workloads but latencies of shape"):
         Measurements((), np.ones(2))
+
+
+def test_median_is_the_middle_quantile_and_the_mean_where_nothing_is_uncertain() -> None:
+    prediction = Prediction.from_log(np.log([2.0, 3.0]), np.array([1.5, 0.0]))
+    np.testing.assert_allclose(prediction.median_s, [2.0, 3.0])
+    assert prediction.mean_s[0] > 6.0  # 2 exp(1.5 ** 2 / 2) = 6.16
