@@ -131,7 +131,10 @@ def propose_rows(
 
 
 def summary(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, dict[str, float]]]]:
-    """For each device (and `mean` over devices), method and metric: mean and spread over seeds."""
+    """For each device (and `mean` over devices), method and metric: mean and spread over seeds.
+
+    Where nothing was picked at any limit there is no share of violations, and none is averaged.
+    """
     devices = list(dict.fromkeys(score.device for score in scores))
     methods = list(dict.fromkeys(score.method for score in scores))
     found: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
@@ -140,13 +143,13 @@ def summary(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, dict[str, 
         for method in methods:
             rows = [asdict(s) for s in scores if s.device == device and s.method == method]
             if rows:
-                found[device][method] = {m: _spread([row[m] for row in rows]) for m in METRICS}
+                found[device][method] = {m: _spread([row[m] for row in rows], m) for m in METRICS}
     found["mean"] = {}
     for method in methods:
         if all(method in found[device] for device in devices):
             seeds = sorted({score.seed for score in scores})
             found["mean"][method] = {
-                m: _spread(_over_devices(scores, method, m, seeds)) for m in METRICS
+                m: _spread(_over_devices(scores, method, m, seeds), m) for m in METRICS
             }
     return found
 
@@ -154,14 +157,18 @@ def summary(scores: Sequence[Score]) -> dict[str, dict[str, dict[str, dict[str, 
 def _over_devices(
     scores: Sequence[Score], method: str, metric: str, seeds: Sequence[int]
 ) -> list[float]:
-    return [
-        float(np.mean([getattr(s, metric) for s in scores if (s.method, s.seed) == (method, seed)]))
+    by_seed = [
+        [getattr(s, metric) for s in scores if (s.method, s.seed) == (method, seed)]
         for seed in seeds
     ]
+    return [_spread(values, metric)["mean"] for values in by_seed]
 
 
-def _spread(values: Sequence[float]) -> dict[str, float]:
-    return {"mean": float(np.mean(values)), "std": float(np.std(values))}
+def _spread(values: Sequence[float], metric: str) -> dict[str, float]:
+    counted = np.array(values)
+    if metric == "violations" and np.isfinite(counted).any():
+        counted = counted[np.isfinite(counted)]
+    return {"mean": float(counted.mean()), "std": float(counted.std())}
 
 
 def _scores(
