@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from latency_models.dataset import is_data_set, read_latencies
-from latency_models.device import DEVICES
+from latency_models.device import DEVICES, DeviceSpec
 from latency_models.meta.model import TargetInfo
 from latency_models.meta.training import TargetData
 from latency_models.op_counts import OpCounts
@@ -48,12 +48,14 @@ class LatencyTable:
         latency_s: For each device the seconds of each network, NaN where there are none.
         space: That the networks are of.
         targets: How devices ran them, as far as it is known.
+        machine: Datasheet of the machine that all targets of a data set ran on, where it is known.
     """
 
     genotypes: Int[np.ndarray, "n d"]
     latency_s: dict[str, Float[np.ndarray, " n"]]
     space: TableSpace
     targets: Mapping[str, TableTarget] = field(default_factory=lambda: TABLE_TARGETS)
+    machine: DeviceSpec | None = None
 
     @cached_property
     def _costs(self) -> dict[tuple[int, str], tuple[CostTable, OpCounts]]:
@@ -77,7 +79,7 @@ class LatencyTable:
         """The measurements of a device, all or those of some rows."""
         rows = self.measured(device) if rows is None else rows
         known = self.targets.get(device, _UNKNOWN_TARGET)
-        spec = DEVICES.get(known.device)
+        spec = DEVICES.get(known.device, self.machine)
         info = spec and TargetInfo.of(
             spec, dtype=known.dtype, batch_size=known.batch_size, runtime=known.runtime
         )

@@ -25,7 +25,7 @@ from latency_models.meta import MetaModel, TargetInfo, load_pretrained
 from latency_models.predictor import Prediction
 
 SAMPLES, TESTED, DRAWS = 10, 100, 10
-OWN = "own/"
+OWN = ("mobilenet/", "nasbench201/")
 RIDGE = 1.0
 
 
@@ -94,7 +94,7 @@ def score(
 
 
 def measures(prediction: Prediction, true: np.ndarray) -> list[float]:
-    predicted = prediction.mean_s
+    predicted = prediction.median_s
     return [
         metrics.median_relative_error(predicted, true),
         metrics.spearman(predicted, true),

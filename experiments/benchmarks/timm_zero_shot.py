@@ -56,18 +56,18 @@ def main() -> None:
             "config": config,
             "models": len(part),
             "spearman": {
-                "zero-shot": metrics.spearman(prediction.mean_s, true),
+                "zero-shot": metrics.spearman(prediction.median_s, true),
                 "roofline": metrics.spearman(roofline.mean_s, true),
                 "MACs": metrics.spearman(part["infer_gmacs"].to_numpy() * batch, true),
                 "activations": metrics.spearman(part["infer_macts"].to_numpy() * batch, true),
             },
             "spearman_per_image": {
-                "zero-shot": metrics.spearman(prediction.mean_s / batch, true / batch),
+                "zero-shot": metrics.spearman(prediction.median_s / batch, true / batch),
                 "roofline": metrics.spearman(roofline.mean_s / batch, true / batch),
                 "MACs": metrics.spearman(part["infer_gmacs"].to_numpy(), true / batch),
                 "activations": metrics.spearman(part["infer_macts"].to_numpy(), true / batch),
             },
-            "median_ratio": float(np.median(prediction.mean_s / true)),
+            "median_ratio": float(np.median(prediction.median_s / true)),
             "median_ratio_roofline": float(np.median(roofline.mean_s / true)),
             "coverage": metrics.coverage(prediction, true),
         }

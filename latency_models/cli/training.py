@@ -48,6 +48,11 @@ def add_command(commands: Commands) -> None:
         "--exclude", action="append", default=[], metavar="DEVICE", help="may be repeated"
     )
     parser.add_argument(
+        "--machine",
+        metavar="DEVICE",
+        help="what data sets were measured on; `host` is this machine",
+    )
+    parser.add_argument(
         "--card", type=Path, metavar="FILE", help="JSON object that the model's card is to have too"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
@@ -86,12 +91,22 @@ def _split(options: argparse.Namespace) -> Split | None:
 
 
 def _sources(options: argparse.Namespace, split: Split | None) -> list[_Source]:
+    from latency_models.dataset import is_data_set
+    from latency_models.device import find_device
     from latency_models.tables import read_table
 
     spaces = [space for space, _ in options.table]
     if len(set(spaces)) != len(spaces):
         raise ValueError(f"--table: expected one table a space, got {', '.join(spaces)}")
     tables = [(space, path, read_table(path, space)) for space, path in options.table]
+    if options.machine is not None:
+        machine = find_device(options.machine)
+        if not any(is_data_set(path) for _, path, _ in tables):
+            raise ValueError("--machine goes with a data set of one machine, none was given")
+        tables = [
+            (space, path, replace(table, machine=machine) if is_data_set(path) else table)
+            for space, path, table in tables
+        ]
     there = {name for _, _, table in tables for name in table.latency_s}
     if unknown := sorted(set(options.exclude) - there):
         raise ValueError(f"--exclude: no such device in the tables: {', '.join(unknown)}")

@@ -140,8 +140,14 @@ def test_evaluate_tests_a_data_set_of_ones_own_without_a_split(
     assert found["test"] == ["own"]
     assert "mean of training devices" not in found["summary"]["own"]
     output = tmp_path / "model"
-    assert main(["meta-train", "--table", f"fbnet={path}", "-o", str(output)]) == 0
-    assert [target.name for target in load_model(output).without_spec] == ["fbnet/own"]
+    training = ["meta-train", "--table", f"fbnet={path}", "-o", str(output)]
+    assert main(training) == 0
+    model = load_model(output)
+    assert [target.name for target in model.without_spec] == ["fbnet/own"]
+    assert model.with_spec == ()
+    assert main([*training, "--machine", "raspberry-pi-5"]) == 0
+    (known,) = load_model(output).with_spec
+    assert (known.target.name, known.info.kind) == ("fbnet/own", "cpu")
 
 
 @pytest.mark.parametrize(
@@ -151,6 +157,10 @@ def test_evaluate_tests_a_data_set_of_ones_own_without_a_split(
         (
             ["meta-train", "--table", "fbnet={table}", "--exclude", "d", "-o", "x"],
             "no such device in the tables: d",
+        ),
+        (
+            ["meta-train", "--table", "fbnet={table}", "--machine", "h100", "-o", "x"],
+            "--machine goes with a data set of one machine",
         ),
         (
             ["meta-train", "--table", "mars={table}", "-o", "x"],
