@@ -1,5 +1,7 @@
 """Measuring on the nodes of a cluster that have the device, one of them alone with it."""
 
+import json
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -28,6 +30,32 @@ for line in sys.stdin:
     time.sleep(0.3)
     told = {"text": text, "pid": os.getpid()}
     print(json.dumps({"latency_s": 0.01, "environment": told}), flush=True)
+"""
+
+
+MEASURE_TARGET = """
+import json, sys
+
+from nas.execution.cluster import start_ray, stop_ray
+
+start_ray(sys.argv[1])
+from nas.config import TargetConfig
+from nas.stages.measuring import Measuring
+from tests.nas.stages.test_measuring import GENOTYPES, Records, setting_of, untrained
+
+Measuring.network = untrained
+records, done = Records(), []
+target = TargetConfig(
+    name="pi", device="raspberry-pi-5", runtime="onnxruntime", measure_on="pi", threads=1
+)
+Measuring(setting_of(records)).measure(target, GENOTYPES, "verify", done.append)
+stop_ray()
+print(json.dumps({
+    "asked": sorted(GENOTYPES),
+    "measured": sorted(one.genotype for one in records.kept),
+    "done": sorted(one.genotype for one in done),
+    "rows": [(one.status, one.error, dict(one.environment)) for one in records.kept],
+}))
 """
 
 
@@ -125,24 +153,18 @@ def test_real_network_is_measured_there(tmp_path: Path) -> None:
     assert 0 < found.latency_s < 0.1
 
 
-def test_target_with_measure_on_is_measured_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    # Imported here: collecting tests must not start JAX, which Ray has to precede.
-    from nas.config import TargetConfig
-    from nas.stages.measuring import Measuring
-    from tests.nas.stages.test_measuring import GENOTYPES, Records, setting_of, untrained
-
-    monkeypatch.setattr(Measuring, "network", untrained)
-    records, done = Records(), []
-    target = TargetConfig(
-        name="pi", device="raspberry-pi-5", runtime="onnxruntime", measure_on="pi", threads=2
-    )
-    Measuring(setting_of(records)).measure(target, GENOTYPES, "verify", done.append)
-    assert sorted(one.genotype for one in records.kept) == sorted(GENOTYPES)
-    assert done == records.kept
-    for one in records.kept:
-        assert one.status in ("ok", "noisy"), one.error
-        assert one.environment["node"]
-        assert one.environment["threads"] == 2
+def test_target_with_measure_on_is_measured_there(cluster: Cluster) -> None:
+    # In a process of its own: here JAX would be running when the next module starts Ray.
+    command = [sys.executable, "-c", textwrap.dedent(MEASURE_TARGET), str(cluster.address)]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    told = json.loads(found.stdout.splitlines()[-1])
+    assert told["measured"] == told["asked"]
+    assert told["done"] == told["measured"]
+    for status, error, environment in told["rows"]:
+        assert status in ("ok", "noisy"), error
+        assert environment["node"]
+        assert environment["threads"] == 1
 
 
 def test_device_that_no_node_has_is_one_clear_error(
