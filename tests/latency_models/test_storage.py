@@ -247,11 +247,11 @@ def test_pretrained_model_predicts_more_for_more_work(toy_table: CostTable) -> N
     assert load_pretrained() is model
     names = [known.name for known in model.without_spec]
     assert len(set(names)) == len(names) > 20
-    assert isinstance(read_card(PRETRAINED), dict)
+    assert read_card(PRETRAINED)["licence"] == "Apache-2.0"
     largest = np.array(toy_table.cardinalities)[None] - 1
     genotypes = np.concatenate([largest * 0, largest])
     for name in ("raspberry-pi-5", "a100"):
         prediction = model.for_device(DEVICES[name]).predict_population(toy_table, genotypes)
-        small, large = prediction.mean_s
+        small, large = prediction.median_s
         assert 1e-6 < small < large < 1
         assert (prediction.std_s > 0).all()
