@@ -76,11 +76,24 @@ def lookup_table(situation: Situation) -> Float[np.ndarray, " n"] | None:
     rows = situation.measured
     if len(rows) == 0:
         return None
-    genotypes = situation.table.genotypes
+    return ridge(situation.table.genotypes, rows, situation.table.latency_s[situation.device][rows])
+
+
+def ridge(
+    genotypes: Int[np.ndarray, "n d"],
+    rows: Int[np.ndarray, " k"],
+    latency_s: Float[np.ndarray, " k"],
+) -> Float[np.ndarray, " n"]:
+    """Every network's latency by ridge regression on the options of those measured.
+
+    Args:
+        genotypes: Of all networks.
+        rows: Which of them were measured.
+        latency_s: Their latencies.
+    """
     one_hot = np.concatenate(
         [np.equal.outer(column, np.unique(column)) for column in genotypes.T], axis=1
     ).astype(float)
-    latency_s = situation.table.latency_s[situation.device][rows]
     centre, level = one_hot[rows].mean(axis=0), latency_s.mean()
     x = one_hot[rows] - centre
     # In the dual form: fewer measurements than options.

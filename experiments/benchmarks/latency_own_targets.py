@@ -20,13 +20,13 @@ import numpy as np
 from measure_dataset import SPACES, TARGETS
 
 from latency_models import host_device, metrics
+from latency_models.baselines import ridge
 from latency_models.dataset import read_latencies
 from latency_models.meta import MetaModel, TargetInfo, load_pretrained
 from latency_models.predictor import Prediction
 
 SAMPLES, TESTED, DRAWS = 10, 100, 10
 OWN = ("mobilenet/", "nasbench201/")
-RIDGE = 1.0
 
 
 def main() -> None:
@@ -77,7 +77,7 @@ def score(
             prediction = Prediction.from_log(*predictor.predict_log(counts.take(tested)))
             figures.setdefault(method, []).append(measures(prediction, latency_s[tested]))
         taken, tested = pool[:SAMPLES], np.setdiff1d(order, pool[:SAMPLES])[-TESTED:]
-        values = ridge(genotypes, latency_s, taken)[tested]
+        values = ridge(genotypes, taken, latency_s[taken])[tested]
         certain = Prediction(values, np.zeros(len(tested)))
         figures.setdefault("look-up table", []).append(measures(certain, latency_s[tested]))
     names = ("median_error", "spearman", "within_10", "coverage")
@@ -101,16 +101,6 @@ def measures(prediction: Prediction, true: np.ndarray) -> list[float]:
         metrics.fraction_within(predicted, true, tolerance=0.1),
         metrics.coverage(prediction, true) if prediction.std_s.any() else float("nan"),
     ]
-
-
-def ridge(genotypes: np.ndarray, latency_s: np.ndarray, taken: np.ndarray) -> np.ndarray:
-    """Every network's latency by ridge regression on the options of the networks taken."""
-    columns = [np.equal.outer(column, np.unique(column)) for column in genotypes.T]
-    one_hot = np.concatenate(columns, axis=1).astype(float)
-    centre, level = one_hot[taken].mean(axis=0), latency_s[taken].mean()
-    x = one_hot[taken] - centre
-    weights = np.linalg.solve(x @ x.T + RIDGE * np.eye(len(x)), latency_s[taken] - level)
-    return np.maximum((one_hot - centre) @ (x.T @ weights) + level, latency_s[taken].min() / 10)
 
 
 def show(rows: list[dict]) -> None:

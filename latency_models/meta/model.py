@@ -147,11 +147,8 @@ class MetaModel:
             if spec is None:
                 return self.predict_from(None, None, threads=threads)
             return self.for_device(spec, threads=threads, runtime=runtime)
-        first = measurements.workloads[0]
         counts = count_ops([workload.ops for workload in measurements.workloads])
-        info = spec and TargetInfo.of(
-            spec, dtype=first.dtype, batch_size=first.batch_size, runtime=runtime
-        )
+        info = _info(spec, measurements.workloads[0], runtime)
         return self.adapt_counts(counts, measurements.latency_s, spec, threads=threads, info=info)
 
     def adapt_counts(
@@ -223,10 +220,7 @@ class MetaModel:
         if k == 0:
             return []
         counts = count_ops([workload.ops for workload in candidates])
-        first = candidates[0]
-        info = spec and TargetInfo.of(
-            spec, dtype=first.dtype, batch_size=first.batch_size, runtime=runtime
-        )
+        info = _info(spec, candidates[0], runtime)
         measured = None
         if measurements is not None and known:
             measured = (count_ops([workload.ops for workload in known]), measurements.latency_s)
@@ -280,6 +274,15 @@ class MetaModel:
     def _with_spec(self) -> list[Hypothesis]:
         known = [each.target for each in self.with_spec]
         return hypotheses(known, broad_prior(scale_std=_SCALE_STD))
+
+
+def _info(spec: DeviceSpec | None, workload: Workload, runtime: str | None) -> TargetInfo | None:
+    """What is known of a target that runs networks such as this one."""
+    if spec is None:
+        return None
+    return TargetInfo.of(
+        spec, dtype=workload.dtype, batch_size=workload.batch_size, runtime=runtime
+    )
 
 
 def _unmeasured(beliefs: Sequence[_Belief]) -> list[Member]:
