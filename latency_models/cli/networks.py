@@ -82,7 +82,9 @@ def read_measured(path: Path, options: argparse.Namespace) -> Measured:
     for place, row in _rows(path):
         where = f"{path}: {place}"
         if not row.get("path") or "latency_s" not in row:
-            raise ValueError(f"{where}: expected path and latency_s, got {', '.join(row) or '{}'}")
+            # A row with more values than the heading has names holds the surplus under None.
+            found = ", ".join(str(key) for key in row) or "{}"
+            raise ValueError(f"{where}: expected path and latency_s, got {found}")
         if row["latency_s"] in (None, "") or row.get("status") == "failed":
             failed += 1
             continue

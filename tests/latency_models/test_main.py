@@ -338,3 +338,12 @@ def test_an_unknown_name_is_not_exported() -> None:
     assert isinstance(latency_models.find_device("t4"), DeviceSpec)
     with pytest.raises(AttributeError, match="has no attribute 'load_posttrained'"):
         latency_models.__getattr__("load_posttrained")
+
+
+def test_row_longer_than_its_heading_is_one_line_and_exit_code_two(
+    tmp_path: Path, capsys: Output
+) -> None:
+    path = tmp_path / "prose.csv"
+    path.write_text("Some prose\nnot, a, table\n")
+    assert main(["adapt", str(path), "-o", str(tmp_path / "x")]) == 2
+    assert "line 2: expected path and latency_s, got Some prose" in capsys.readouterr().err
