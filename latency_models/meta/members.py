@@ -1,8 +1,8 @@
 """A target's predictor: a mixture of what is believed of it.
 
 Each member is a posterior of the coefficients together with the form of the networks that the
-target is believed to run, see `op_counts`. A network's log latency is normal under each member; the
-mixture's mean and variance make the prediction.
+target is believed to run, see `op_counts`, and the roofline that it corrects. A network's log
+latency is normal under each member; the mixture's mean and variance make the prediction.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,15 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from latency_models.device_spec import DeviceSpec
-from latency_models.meta.op_features import CONSTANT_FEATURES, Contributions, contributions
+from latency_models.meta.op_features import (
+    CONSTANT_FEATURES,
+    REFERENCE_DEVICE,
+    Contributions,
+    contributions,
+)
 from latency_models.meta.posterior import Posterior
 from latency_models.op_counts import OpCounts, count_ops, form_masks
+from latency_models.operators import Op
 from latency_models.predictor import Prediction
 from latency_models.workload import CostTable, Workload
 
@@ -30,11 +36,20 @@ _MOST_MEMBERS = 4
 
 @dataclass(frozen=True)
 class Member:
-    """One belief: its weight, the form of networks, and the coefficients."""
+    """One belief about a target.
+
+    Attributes:
+        weight: In the mixture.
+        form: Of the networks that it runs, of `op_counts.FORMS`.
+        posterior: Of the coefficients.
+        reference: Whether they correct the roofline of the middling processor, and not that of the
+            target's own datasheet: how devices use their peaks may differ more than what they take.
+    """
 
     weight: float
     form: str
     posterior: Posterior
+    reference: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,8 +96,13 @@ class MetaLatencyPredictor:
         self, counts: OpCounts
     ) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
         """Mean and standard deviation of the logarithm of the seconds, for counted operators."""
-        terms = contributions(counts.ops, self.spec, threads=self.threads)
-        return self._mix([_member_log(counts, terms, member) for member in self.members])
+        terms = self._contributions(counts.ops)
+        return self._mix([_member_log(counts, terms[m.reference], m) for m in self.members])
+
+    def _contributions(self, ops: Sequence[Op]) -> dict[bool, Contributions]:
+        """By each roofline that a member corrects; True is that of the middling processor."""
+        kinds = {member.reference for member in self.members}
+        return {kind: rooflines(ops, self.spec, self.threads, reference=kind) for kind in kinds}
 
     def predict_population(self, table: CostTable, genotypes: Int[np.ndarray, "n d"]) -> Prediction:
         """Latency of each genotype, in seconds; nearly the same as `predict` on its workload.
@@ -115,11 +135,14 @@ class MetaLatencyPredictor:
         known = self._tables.get(id(table))
         if known is None:
             counts = table.op_counts
-            terms = contributions(counts.ops, self.spec, threads=self.threads)
+            terms = self._contributions(counts.ops)
             options = np.array(table.cardinalities)
             random = np.random.default_rng(0).integers(0, options, (_PROBES, len(options)))
             probes = table.count_networks(random)
-            known = table, [_population_columns(counts, probes, terms, m) for m in self.members]
+            columns = [
+                _population_columns(counts, probes, terms[m.reference], m) for m in self.members
+            ]
+            known = table, columns
             self._tables[id(table)] = known
         return known[1]
 
@@ -136,12 +159,12 @@ class MetaLatencyPredictor:
         Operators that the target is believed not to run count as far as it may run them. What a
         call costs beside its operators is not among them.
         """
-        terms = contributions(workload.ops, self.spec, threads=self.threads)
+        terms = self._contributions(workload.ops)
         masks = form_masks(workload.ops)
         seconds = np.zeros(len(workload.ops))
         for member in self.members:
             runs = member.weight * masks[member.form]
-            seconds += runs * terms.seconds(member.posterior.mean)
+            seconds += runs * terms[member.reference].seconds(member.posterior.mean)
         return seconds
 
     def _mix(self, found: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
@@ -151,6 +174,15 @@ class MetaLatencyPredictor:
         mean = (weights * means).sum(axis=0)
         variance = (weights * (variances + (means - mean) ** 2)).sum(axis=0)
         return mean, np.sqrt(variance) * self.interval_scale
+
+
+def rooflines(
+    ops: Sequence[Op], spec: DeviceSpec, threads: int | None, *, reference: bool
+) -> Contributions:
+    """The contributions that a target's coefficients multiply."""
+    if reference:
+        return contributions(ops, REFERENCE_DEVICE)
+    return contributions(ops, spec, threads=threads)
 
 
 def _member_log(

@@ -1,12 +1,13 @@
 """What is known of many targets, and the predictors it makes for single ones.
 
-A target with a datasheet is corrected from its own roofline, one without from that of a middling
-processor; what known targets teach is kept for both. See `prior` for the hypotheses about a new
-target and `posterior` for how measurements decide between them.
+What known targets teach is kept relative to the roofline of a middling processor, and for targets
+with a datasheet relative to their own roofline too. Both are beliefs about a new target with a
+datasheet; without one the former is left. See `prior` for the hypotheses about a new target and
+`posterior` for how measurements decide between them.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,9 +15,16 @@ import numpy as np
 from jaxtyping import Float
 
 from latency_models.device_spec import DeviceSpec
-from latency_models.meta.members import Member, MetaLatencyPredictor, mixture
-from latency_models.meta.op_features import REFERENCE_DEVICE, Contributions, contributions
-from latency_models.meta.posterior import Posterior, Regression, fit, prior_posterior
+from latency_models.meta.members import Member, MetaLatencyPredictor, mixture, rooflines
+from latency_models.meta.op_features import REFERENCE_DEVICE
+from latency_models.meta.posterior import (
+    USUAL_NOISE_STD,
+    Gaussian,
+    Posterior,
+    Regression,
+    fit,
+    prior_posterior,
+)
 from latency_models.meta.prior import Hypothesis, KnownTarget, broad_prior, hypotheses
 from latency_models.op_counts import FORMS, OpCounts, count_ops
 from latency_models.predictor import Measurements
@@ -43,12 +51,19 @@ _UNLIKE = 0.3
 # Belief that a target runs the same form of the networks as one that it is like.
 _SAME_FORM = 0.9
 
-_Belief = tuple[float, Hypothesis]
+
+@dataclass(frozen=True)
+class _Belief:
+    """A hypothesis, the logarithm of its weight, and which roofline it is about, see `Member`."""
+
+    log_weight: float
+    hypothesis: Hypothesis
+    reference: bool
 
 
-def broad_scale(spec: DeviceSpec | None) -> float:
-    """Standard deviation of the whole device's log inverse efficiency before anything is known."""
-    return _SCALE_STD_WITHOUT_SPEC if spec is None else _SCALE_STD
+def general_knowledge(*, with_spec: bool) -> Gaussian:
+    """The broad prior of a target with or without a datasheet."""
+    return broad_prior(scale_std=_SCALE_STD if with_spec else _SCALE_STD_WITHOUT_SPEC)
 
 
 @dataclass(frozen=True)
@@ -163,20 +178,23 @@ class MetaModel:
         """`adapt`, for networks whose operators have been counted."""
         known = spec or REFERENCE_DEVICE
         beliefs = self._start(spec, info)
-        terms = contributions(counts.ops, known, threads=threads)
-        data = {
-            form: Regression(*terms.columns(counts.dense(form)), np.log(latency_s))
-            for form in counts.forms
-        }
-        beliefs = _screened(beliefs, next(iter(data.values())))
+        data: dict[bool, dict[str, Regression]] = {}
+        for reference in {belief.reference for belief in beliefs}:
+            terms = rooflines(counts.ops, known, threads, reference=reference)
+            data[reference] = {
+                form: Regression(*terms.columns(counts.dense(form)), np.log(latency_s))
+                for form in counts.forms
+            }
+        beliefs = _screened(beliefs, data)
         weighed: list[tuple[float, Member]] = []
-        for log_weight, hypothesis in beliefs:
-            for form, regression in data.items():
-                posterior = fit(regression, hypothesis.prior)
-                forms = {f: _form_weight(f, hypothesis, beliefs) for f in counts.equal_forms(form)}
+        for belief in beliefs:
+            for form, regression in data[belief.reference].items():
+                posterior = fit(regression, belief.hypothesis.prior)
+                forms = {f: _form_weight(f, belief, beliefs) for f in counts.equal_forms(form)}
                 likeliest = max(forms, key=lambda f: forms[f])
-                log_evidence = log_weight + math.log(sum(forms.values())) + posterior.log_evidence
-                weighed.append((log_evidence, Member(1.0, likeliest, posterior)))
+                weight = belief.log_weight + math.log(sum(forms.values()))
+                member = Member(1.0, likeliest, posterior, belief.reference)
+                weighed.append((weight + posterior.log_evidence, member))
         members = _weighed(weighed)
         scale = self.few_shot_scale
         return MetaLatencyPredictor(known, threads, members, len(latency_s), scale)
@@ -245,35 +263,34 @@ class MetaModel:
             members = _unmeasured(self._start(spec, info))
         else:
             members = self.adapt_counts(*measured, spec, threads=threads, info=info).members
-        terms = contributions(counts.ops, spec or REFERENCE_DEVICE, threads=threads)
+        known = spec or REFERENCE_DEVICE
         rng = rng or np.random.default_rng(0)
         weights = np.array([member.weight for member in members])
         weights = np.repeat(weights / weights.sum() / _DRAWS, _DRAWS)
-        logs = np.concatenate([_draws(counts, terms, member, rng) for member in members])
+        logs = np.concatenate([_draws(counts, known, threads, m, rng) for m in members])
         deviations = (logs - weights @ logs) * np.sqrt(weights)[:, None]
-        noise = sum(member.weight * member.posterior.noise_std**2 for member in members)
-        return _greedy(deviations, k, noise, chosen)
+        return _greedy(deviations, k, USUAL_NOISE_STD**2, chosen)
 
     def _start(self, spec: DeviceSpec | None, info: TargetInfo | None) -> list[_Belief]:
-        """The hypotheses about a target, with the logarithms of their weights."""
+        """The hypotheses about a target."""
         if spec is None:
-            likeness = np.zeros(len(self.without_spec))
-            found = self._without_spec
-        else:
-            infos = [known.info for known in self.with_spec]
-            likeness = np.array([info.log_likeness(i) if info else 0.0 for i in infos])
-            found = self._with_spec
-        own = iter(likeness - _log_sum_exp(likeness) if len(likeness) else [])
-        return [(0.0 if h.like is None else float(next(own)), h) for h in found]
+            return _beliefs(self._without_spec, None, reference=True)
+        infos = {known.target.name: known.info for known in self.with_spec}
+        likeness = {name: info.log_likeness(i) if info else 0.0 for name, i in infos.items()}
+        found = _beliefs(self._with_spec, likeness, reference=False)
+        if not self.without_spec:
+            # Of the middling processor nothing is known but that it is none.
+            return found
+        return found + _beliefs(self._without_spec, likeness, reference=True)
 
     @cached_property
     def _without_spec(self) -> list[Hypothesis]:
-        return hypotheses(self.without_spec, broad_prior(scale_std=_SCALE_STD_WITHOUT_SPEC))
+        return hypotheses(self.without_spec, general_knowledge(with_spec=False))
 
     @cached_property
     def _with_spec(self) -> list[Hypothesis]:
         known = [each.target for each in self.with_spec]
-        return hypotheses(known, broad_prior(scale_std=_SCALE_STD))
+        return hypotheses(known, general_knowledge(with_spec=True))
 
 
 def _info(spec: DeviceSpec | None, workload: Workload, runtime: str | None) -> TargetInfo | None:
@@ -285,32 +302,52 @@ def _info(spec: DeviceSpec | None, workload: Workload, runtime: str | None) -> T
     )
 
 
+def _beliefs(
+    found: Sequence[Hypothesis], log_likeness: Mapping[str, float] | None, *, reference: bool
+) -> list[_Belief]:
+    """Hypotheses with their weights: those of being like a target add up to one.
+
+    Args:
+        found: The hypotheses.
+        log_likeness: How alike the known targets are; those that are not there are left out. All
+            the same if None.
+        reference: Which roofline they are about.
+    """
+    if log_likeness is not None:
+        found = [h for h in found if h.like is None or h.like.name in log_likeness]
+    likeness = [(log_likeness or {}).get(h.like.name, 0.0) for h in found if h.like is not None]
+    total = _log_sum_exp(np.array(likeness)) if likeness else 0.0
+    own = iter(likeness)
+    return [_Belief(0.0 if h.like is None else next(own) - total, h, reference) for h in found]
+
+
 def _unmeasured(beliefs: Sequence[_Belief]) -> list[Member]:
     """The beliefs as they are, each with the form of the targets that it comes from.
 
-    The broad prior, the first of them, counts only where nothing was learned.
+    The broad priors count only where nothing was learned.
     """
     forms: dict[str, float] = {}
-    for log_weight, hypothesis in beliefs:
-        if hypothesis.like is not None:
-            form = hypothesis.like.form
-            forms[form] = forms.get(form, 0.0) + math.exp(log_weight)
+    for belief in beliefs:
+        like = belief.hypothesis.like
+        if like is not None:
+            forms[like.form] = forms.get(like.form, 0.0) + math.exp(belief.log_weight)
     usual = max(forms, key=lambda form: forms[form], default=FORMS[0])
     members: list[Member] = []
-    for log_weight, hypothesis in beliefs[1:] or beliefs:
-        like = hypothesis.like
-        weight = math.exp(log_weight) * (_UNLIKE if like is None else 1.0)
-        posterior = prior_posterior(hypothesis.prior)
-        members.append(Member(weight, like.form if like else usual, posterior))
+    for belief in [b for b in beliefs if not b.hypothesis.broad] or beliefs:
+        like = belief.hypothesis.like
+        weight = math.exp(belief.log_weight) * (_UNLIKE if like is None else 1.0)
+        posterior = prior_posterior(belief.hypothesis.prior)
+        form = like.form if like else usual
+        members.append(Member(weight, form, posterior, belief.reference))
     return members
 
 
 def _merged(members: Sequence[Member]) -> tuple[Member, ...]:
-    """One member a form, with the mean and the covariance of all of that form."""
+    """One member a form and roofline, with the mean and the covariance of all of these."""
     total = sum(member.weight for member in members)
     merged: list[Member] = []
-    for form in dict.fromkeys(member.form for member in members):
-        found = [member for member in members if member.form == form]
+    for kind in dict.fromkeys((member.form, member.reference) for member in members):
+        found = [member for member in members if (member.form, member.reference) == kind]
         weights = np.array([member.weight for member in found])
         shares = weights / weights.sum()
         means = np.stack([member.posterior.mean for member in found])
@@ -320,17 +357,18 @@ def _merged(members: Sequence[Member]) -> tuple[Member, ...]:
         covariance = np.einsum("m,mij->ij", shares, covariances)
         covariance += (shares * (means - mean).T) @ (means - mean)
         posterior = Posterior(mean, covariance, math.sqrt(noise), 0.0)
-        merged.append(Member(float(weights.sum() / total), form, posterior))
+        merged.append(Member(float(weights.sum() / total), kind[0], posterior, kind[1]))
     return tuple(merged)
 
 
-def _form_weight(form: str, hypothesis: Hypothesis, beliefs: Sequence[_Belief]) -> float:
+def _form_weight(form: str, belief: _Belief, beliefs: Sequence[_Belief]) -> float:
     """How far a target is expected to run this form: as the one it is like, or as most do."""
-    known = [belief.like.form for _, belief in beliefs if belief.like is not None]
+    known = [b.hypothesis.like.form for b in beliefs if b.hypothesis.like is not None]
     usual = (known.count(form) + 1) / (len(known) + len(FORMS))
-    if hypothesis.like is None:
+    like = belief.hypothesis.like
+    if like is None:
         return usual
-    return _SAME_FORM * (form == hypothesis.like.form) + (1 - _SAME_FORM) * usual
+    return _SAME_FORM * (form == like.form) + (1 - _SAME_FORM) * usual
 
 
 def _weighed(fits: Sequence[tuple[float, Member]]) -> tuple[Member, ...]:
@@ -339,28 +377,36 @@ def _weighed(fits: Sequence[tuple[float, Member]]) -> tuple[Member, ...]:
     return mixture([replace(m, weight=math.exp(w - total)) for w, m in fits])
 
 
-def _screened(beliefs: Sequence[_Belief], data: Regression) -> list[_Belief]:
+def _screened(
+    beliefs: Sequence[_Belief], data: Mapping[bool, Mapping[str, Regression]]
+) -> list[_Belief]:
     """Leaves the hypotheses of likeness that explain the measurements best at a glance."""
-    if sum(hypothesis.like is not None for _, hypothesis in beliefs) <= _MOST_ALIKE:
+    alike = [belief for belief in beliefs if belief.hypothesis.like is not None]
+    if len(alike) <= _MOST_ALIKE:
         return list(beliefs)
-    shifted = data.log_latency
-    scores: list[float] = []
-    for log_weight, hypothesis in beliefs:
-        location, gradients = data.log_sum(hypothesis.prior.mean)
-        covariance = gradients @ hypothesis.prior.covariance @ gradients.T
-        covariance += _SCREENING_NOISE**2 * np.eye(len(shifted))
-        residual = shifted - location
+    scores: dict[int, float] = {}
+    for belief in alike:
+        regression, prior = next(iter(data[belief.reference].values())), belief.hypothesis.prior
+        location, gradients = regression.log_sum(prior.mean)
+        covariance = gradients @ prior.covariance @ gradients.T
+        covariance += _SCREENING_NOISE**2 * np.eye(len(location))
+        residual = regression.log_latency - location
         fitted = float(residual @ np.linalg.solve(covariance, residual))
-        scores.append(log_weight - (fitted + float(np.linalg.slogdet(covariance)[1])) / 2)
-    best = sorted(range(len(beliefs)), key=lambda i: -scores[i])
-    alike = [i for i in best if beliefs[i][1].like is not None][:_MOST_ALIKE]
-    return [b for i, b in enumerate(beliefs) if b[1].like is None or i in alike]
+        log_determinant = float(np.linalg.slogdet(covariance)[1])
+        scores[id(belief)] = belief.log_weight - (fitted + log_determinant) / 2
+    least = sorted(scores.values())[-_MOST_ALIKE]
+    return [b for b in beliefs if scores.get(id(b), math.inf) >= least]
 
 
 def _draws(
-    counts: OpCounts, terms: Contributions, member: Member, rng: np.random.Generator
+    counts: OpCounts,
+    spec: DeviceSpec,
+    threads: int | None,
+    member: Member,
+    rng: np.random.Generator,
 ) -> Float[np.ndarray, "s n"]:
     """Log latencies of networks under coefficients drawn from a member."""
+    terms = rooflines(counts.ops, spec, threads, reference=member.reference)
     posterior = member.posterior
     factor = np.linalg.cholesky(posterior.covariance)
     standard = rng.standard_normal((_DRAWS, len(posterior.mean)))

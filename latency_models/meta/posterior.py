@@ -27,7 +27,7 @@ _NORMAL_EQUIVALENT = 2.1318 / 1.6449
 _INFORMATION = (_FREEDOM + 1) / (_FREEDOM + 3)
 # Models of this kind miss unseen networks by a few percent; targets differ by a factor of three
 # around that.
-_NOISE_MEDIAN = 0.05
+USUAL_NOISE_STD = 0.05
 _NOISE_LOG_STD = 1.0
 _NOISE_GRID = np.geomspace(0.4, 0.004, 12)
 _MAX_STEPS = 40
@@ -181,7 +181,7 @@ def _log_joint(
 
 
 def _log_noise_prior() -> np.ndarray:
-    return -(((np.log(_NOISE_GRID) - math.log(_NOISE_MEDIAN)) / _NOISE_LOG_STD) ** 2) / 2
+    return -(((np.log(_NOISE_GRID) - math.log(USUAL_NOISE_STD)) / _NOISE_LOG_STD) ** 2) / 2
 
 
 def _noise_std(weights: np.ndarray) -> float:

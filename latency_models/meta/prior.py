@@ -5,7 +5,7 @@ come a mean and a covariance over targets (empirical Bayes, by expectation-maxim
 inverse-Wishart prior that keeps directions open in which few targets differ), and the hypotheses
 that a new target is much like one of the known ones. A broad prior from general knowledge stands
 beside them, so that a target unlike all known ones is not forced to resemble them; the evidence of
-its measurements decides.
+its measurements decides. No direction is less certain in what was learned than in the broad prior.
 
 Reference: Gelman et al., "Bayesian Data Analysis", 3rd edition, chapters 5 (hierarchical models)
 and 22 (mixtures).
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.linalg
 from jaxtyping import Float
 
 from latency_models.meta.op_features import CLASSES, FEATURES
@@ -55,10 +56,12 @@ class Hypothesis:
     Attributes:
         prior: Of its coefficients.
         like: The known target that it is like, or None.
+        broad: Whether it is general knowledge alone.
     """
 
     prior: Gaussian
     like: KnownTarget | None = None
+    broad: bool = False
 
 
 def broad_prior(*, scale_std: float) -> Gaussian:
@@ -79,12 +82,12 @@ def broad_prior(*, scale_std: float) -> Gaussian:
 def hypotheses(known: Sequence[KnownTarget], broad: Gaussian) -> list[Hypothesis]:
     """The broad prior, the one learned with little and with much of it, and one a known target."""
     if not known:
-        return [Hypothesis(broad)]
+        return [Hypothesis(broad, broad=True)]
     learned, means = learn(known, broad, weight=_LITTLE)
     cautious, _ = learn(known, broad, weight=_MUCH)
     near = learned.covariance * _LIKENESS
     alike = [Hypothesis(Gaussian(m, near), target) for m, target in zip(means, known, strict=True)]
-    return [Hypothesis(broad), Hypothesis(learned), Hypothesis(cautious), *alike]
+    return [Hypothesis(broad, broad=True), Hypothesis(learned), Hypothesis(cautious), *alike]
 
 
 def learn(
@@ -104,4 +107,22 @@ def learn(
         mean = (in_mean * broad.mean + means.sum(axis=0)) / (in_mean + len(known))
         between = (means - mean).T @ (means - mean)
         covariance = (weight * broad.covariance + within + between) / (weight + len(known))
+        covariance = _no_wider(covariance, broad.covariance)
     return Gaussian(mean, covariance), means
+
+
+def _no_wider(
+    covariance: Float[np.ndarray, "p p"], limit: Float[np.ndarray, "p p"]
+) -> Float[np.ndarray, "p p"]:
+    """The covariance, with the variance of every direction brought down to that of the limit.
+
+    A known target's measurements are kept as their curvature where the limit put its coefficients;
+    further out that says nothing: a start that costs nothing has a logarithm without bound.
+    """
+    factor = np.linalg.cholesky(limit)
+    whitened = np.linalg.solve(factor, np.linalg.solve(factor, covariance).T)
+    # Directions that no target says anything of have equal variances, at which numpy's eigh
+    # (LAPACK's divide and conquer) can fail to converge.
+    values, vectors = scipy.linalg.eigh((whitened + whitened.T) / 2)
+    outer = factor @ vectors
+    return (outer * np.minimum(values, 1.0)) @ outer.T

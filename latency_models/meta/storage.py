@@ -24,7 +24,7 @@ from latency_models.meta.posterior import Posterior
 from latency_models.meta.prior import KnownTarget
 
 _METHOD = "meta_roofline"
-_VERSION = 2
+_VERSION = 3
 _PREDICTOR = "predictor"
 _MODEL = "model"
 
@@ -40,7 +40,8 @@ def save_predictor(predictor: MetaLatencyPredictor, directory: Path) -> None:
         posterior = member.posterior
         arrays |= {f"mean.{i}": posterior.mean, f"covariance.{i}": posterior.covariance}
         numbers = {"noise_std": posterior.noise_std, "log_evidence": posterior.log_evidence}
-        members.append({"weight": member.weight, "form": member.form, **numbers})
+        about = {"form": member.form, "reference": member.reference}
+        members.append({"weight": member.weight, **about, **numbers})
     body = {
         "samples": predictor.samples,
         "threads": predictor.threads,
@@ -117,6 +118,7 @@ def _predictor(body: Mapping[str, Any], arrays: _Arrays) -> MetaLatencyPredictor
                 entry["noise_std"],
                 entry["log_evidence"],
             ),
+            entry["reference"],
         )
         for i, entry in enumerate(body["members"])
     )

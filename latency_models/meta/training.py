@@ -13,10 +13,10 @@ from jaxtyping import Float
 
 from latency_models.device_spec import DeviceSpec
 from latency_models.meta.members import MetaLatencyPredictor
-from latency_models.meta.model import MetaModel, SpecKnowledge, TargetInfo, broad_scale
+from latency_models.meta.model import MetaModel, SpecKnowledge, TargetInfo, general_knowledge
 from latency_models.meta.op_features import REFERENCE_DEVICE, contributions
 from latency_models.meta.posterior import Regression, best_mode
-from latency_models.meta.prior import KnownTarget, broad_prior
+from latency_models.meta.prior import KnownTarget
 from latency_models.op_counts import OpCounts
 
 # Networks of a target that are used: more hardly move its coefficients.
@@ -102,7 +102,7 @@ def _know(target: TargetData) -> _Known:
 
 def _fit(target: TargetData, spec: DeviceSpec | None) -> KnownTarget:
     """What a target says relative to a datasheet, or to the middling processor."""
-    prior = broad_prior(scale_std=broad_scale(spec))
+    prior = general_knowledge(with_spec=spec is not None)
     threads = target.threads if spec is not None else None
     terms = contributions(target.counts.ops, spec or REFERENCE_DEVICE, threads=threads)
     latency_s = target.latency_s

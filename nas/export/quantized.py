@@ -2,9 +2,10 @@
 
 Convolutions and products compute in int8: their weights are signed with a scale a channel, their
 inputs unsigned with the range they had on the images. QuantizeLinear and DequantizeLinear stand
-around them (QDQ), which ONNX Runtime and OpenVINO both turn into their integer kernels. All else
-stays float32, images and logits too; quantised elementwise operators are more than OpenVINO's code
-generator has registers for.
+around them (QDQ), which ONNX Runtime and OpenVINO both turn into their integer kernels. A relu
+behind them is the lower end of their output's range, and no operator of its own. All else stays
+float32, images and logits too: quantised sums and poolings are slower with ONNX Runtime, and more
+than OpenVINO's code generator has registers for.
 
 Reference: Jacob et al., "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference", CVPR 2018, section 2.
@@ -23,7 +24,7 @@ from nas.export.formats import FORMATS, replace_file
 from nas.supernet.standalone import StandaloneNetwork
 
 _BATCH = 64
-_QUANTIZED = ["Conv", "Gemm", "MatMul"]
+_QUANTIZED = ["Conv", "Gemm", "MatMul", "Relu"]
 
 
 def write_quantized_onnx(

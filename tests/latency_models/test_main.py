@@ -328,7 +328,7 @@ def test_import_loads_no_runtime_and_no_scientific_stack() -> None:
     loaded, _, seconds = first.rpartition(" ")
     assert loaded == "[]"
     assert float(seconds) < 0.3
-    assert second == "['safetensors']"
+    assert second == "['scipy', 'safetensors']"
 
 
 def test_an_unknown_name_is_not_exported() -> None:

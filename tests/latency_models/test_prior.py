@@ -19,7 +19,8 @@ def _known(coefficients: np.ndarray, precision: float | np.ndarray, name: str = 
 def test_exactly_known_targets_give_their_own_mean_and_covariance() -> None:
     rng = np.random.default_rng(0)
     thetas = rng.standard_normal((4, 3)) * [1.0, 0.2, 3.0] + [0.5, 0.0, -2.0]
-    broad, weight = Gaussian(np.array([0.1, 0.2, 0.3]), np.diag([1.0, 0.3, 2.0])), 3.0
+    # Wider than the targets in every direction.
+    broad, weight = Gaussian(np.array([0.1, 0.2, 0.3]), np.diag([4.0, 1.0, 36.0])), 3.0
     learned, means = learn([_known(theta, 1e12) for theta in thetas], broad, weight=weight)
     mean = (weight * MEAN_SHARE * broad.mean + thetas.sum(axis=0)) / (weight * MEAN_SHARE + 4)
     scatter = sum(np.outer(theta - mean, theta - mean) for theta in thetas)
@@ -28,6 +29,19 @@ def test_exactly_known_targets_give_their_own_mean_and_covariance() -> None:
     np.testing.assert_allclose(
         learned.covariance, (weight * broad.covariance + scatter) / (weight + 4), rtol=1e-6
     )
+
+
+def test_targets_far_apart_do_not_make_a_direction_wider_than_the_broad_prior() -> None:
+    # Along the first coefficient they lie 10 standard deviations apart, along the second .1.
+    broad, weight = Gaussian(np.zeros(2), np.diag([4.0, 1.0])), 3.0
+    known = [_known(theta, 1e12) for theta in np.array([[-10.0, 0.05], [10.0, 0.05]])]
+    learned, means = learn(known, broad, weight=weight)
+    np.testing.assert_allclose(means, [[-10.0, 0.05], [10.0, 0.05]], rtol=1e-6)
+    second = 0.1 / (weight * MEAN_SHARE + 2)
+    scatter = 2 * (0.05 - second) ** 2
+    np.testing.assert_allclose(learned.mean, [0.0, second], atol=1e-6)
+    narrow = (weight * 1.0 + scatter) / (weight + 2)
+    np.testing.assert_allclose(learned.covariance, np.diag([4.0, narrow]), atol=1e-6)
 
 
 def test_targets_of_which_nothing_is_known_teach_nothing() -> None:

@@ -149,7 +149,7 @@ def _edit(path: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"version": 1}, "expected version 2, got 1"),
+        ({"version": 1}, "expected version 3, got 1"),
         ({"method": "other"}, "expected method 'meta_roofline', got 'other'"),
         ({"features": ["conv"]}, r"expected features .*, got \['conv'\]"),
         ({"format": "other"}, "not a predictor, expected format 'latency_models.predictor'"),
