@@ -20,6 +20,7 @@ from latency_models.footprint import MemoryFootprint, memory_footprint
 from latency_models.onnx_file import read_onnx
 from latency_models.operators import DTYPE_BYTES, OP_KINDS, Op
 from latency_models.predictor import LatencyPredictor, Measurements, MetaPredictor, Prediction
+from latency_models.quantization import quantized
 from latency_models.roofline import RooflinePredictor
 from latency_models.table_targets import TABLE_TARGETS, TableTarget
 from latency_models.trace import trace
@@ -116,6 +117,7 @@ __all__ = [
     "meta_train",
     "norm",
     "pool",
+    "quantized",
     "read_card",
     "read_onnx",
     "reduction",

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Protocol, Self, TypeAlias, TypeVar
 import numpy as np
 from jaxtyping import Int
 
+from latency_models.quantization import quantized
 from latency_models.workload import CostTable, Op, Slot, Workload
 
 Genotype: TypeAlias = Int[np.ndarray, " d"]
@@ -79,11 +80,14 @@ class Architecture:
     blocks: tuple[Block, ...]
 
     def workload(self, *, batch_size: int, dtype: str) -> Workload:
-        """Its operators for one forward pass of `batch_size` images."""
+        """Its operators for one forward pass of `batch_size` images.
+
+        In int8 they are those of the network with its products quantised, see `quantized`.
+        """
         shape: tuple[int, ...] = (batch_size, *self.input_shape)
         chain: list[tuple[Op, ...]] = []
         for block in self.blocks:
-            found = block.ops(shape, dtype=dtype)
+            found = _block_ops(block, shape, dtype)
             chain.append(found)
             shape = found[-1].output_shape if found else shape
         return Workload.chain(chain, batch_size=batch_size, dtype=dtype)
@@ -165,6 +169,13 @@ def _block_from(position: int, document: Mapping[str, Any]) -> Block:
         if isinstance(value, int) and value < 0:
             raise ValueError(f"{where}.{key} must be at least 0, got {value}")
     return block(**given)
+
+
+def _block_ops(block: Block, shape: tuple[int, ...], dtype: str) -> tuple[Op, ...]:
+    """A block's operators in the form in which networks of that dtype are exported."""
+    if dtype == "int8":
+        return quantized(block.ops(shape, dtype="float32"))
+    return block.ops(shape, dtype=dtype)
 
 
 class SearchSpace(Protocol):
@@ -344,18 +355,32 @@ class ChainSpace(ABC):
         return self.canonical(genotype[None])[0]
 
     def workload(self, architecture: Architecture, *, batch_size: int, dtype: str) -> Workload:
-        """Operators of one forward pass of `batch_size` images."""
+        """Operators of one forward pass of `batch_size` images, see `Architecture.workload`."""
         return architecture.workload(batch_size=batch_size, dtype=dtype)
 
-    def cost_table(self, *, batch_size: int, dtype: str) -> CostTable:
-        """The operators of every block that a slot can hold."""
+    def cost_table(
+        self, *, batch_size: int, dtype: str, integers_throughout: bool = False
+    ) -> CostTable:
+        """The operators of every block that a slot can hold.
+
+        Args:
+            batch_size: Images of a forward pass.
+            dtype: Of all operators; int8 means that of the products, see `quantized`.
+            integers_throughout: Whether all operators are of the dtype in int8 too.
+        """
         made: dict[int, tuple[Op, ...]] = {}
 
         def ops(placed: PlacedBlock | None) -> tuple[Op, ...]:
             # Options without effect share a placed block, and so its operators.
             if id(placed) not in made:
-                block_ops = placed[0].ops((batch_size, *placed[1]), dtype=dtype) if placed else ()
-                made[id(placed)] = block_ops
+                made[id(placed)] = ()
+                if placed:
+                    block, shape = placed[0], (batch_size, *placed[1])
+                    made[id(placed)] = (
+                        block.ops(shape, dtype=dtype)
+                        if integers_throughout
+                        else _block_ops(block, shape, dtype)
+                    )
             return made[id(placed)]
 
         return CostTable(

@@ -21,7 +21,7 @@ class NasBench201Table:
     def cost_table(self, *, batch_size: int, dtype: str) -> CostTable:
         """The operators of all networks."""
         space = NasBench201Space(NasBench201Options(as_written=True), _CIFAR_IMAGE, classes=10)
-        return space.cost_table(batch_size=batch_size, dtype=dtype)
+        return space.cost_table(batch_size=batch_size, dtype=dtype, integers_throughout=True)
 
     def read(self, networks: Sequence[str]) -> Genotypes:
         """The genotypes of cells."""
@@ -36,7 +36,7 @@ class FBNetTable:
 
     def cost_table(self, *, batch_size: int, dtype: str) -> CostTable:
         """The operators of all networks."""
-        return self._space.cost_table(batch_size=batch_size, dtype=dtype)
+        return self._space.cost_table(batch_size=batch_size, dtype=dtype, integers_throughout=True)
 
     def read(self, networks: Sequence[str]) -> Genotypes:
         """The genotypes of networks."""

@@ -5,10 +5,10 @@ target is believed to run, see `op_counts`, and the roofline that it corrects. A
 latency is normal under each member; the mixture's mean and variance make the prediction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -100,9 +100,7 @@ class MetaLatencyPredictor:
         return self._mix([_member_log(counts, terms[m.reference], m) for m in self.members])
 
     def _contributions(self, ops: Sequence[Op]) -> dict[bool, Contributions]:
-        """By each roofline that a member corrects; True is that of the middling processor."""
-        kinds = {member.reference for member in self.members}
-        return {kind: rooflines(ops, self.spec, self.threads, reference=kind) for kind in kinds}
+        return rooflines(ops, self.spec, self.threads, of=self.members)
 
     def predict_population(self, table: CostTable, genotypes: Int[np.ndarray, "n d"]) -> Prediction:
         """Latency of each genotype, in seconds; nearly the same as `predict` on its workload.
@@ -176,13 +174,24 @@ class MetaLatencyPredictor:
         return mean, np.sqrt(variance) * self.interval_scale
 
 
+class Relative(Protocol):
+    """What says which roofline it is about, see `Member`."""
+
+    @property
+    def reference(self) -> bool: ...
+
+
 def rooflines(
-    ops: Sequence[Op], spec: DeviceSpec, threads: int | None, *, reference: bool
-) -> Contributions:
-    """The contributions that a target's coefficients multiply."""
-    if reference:
-        return contributions(ops, REFERENCE_DEVICE)
-    return contributions(ops, spec, threads=threads)
+    ops: Sequence[Op], spec: DeviceSpec, threads: int | None, *, of: Iterable[Relative]
+) -> dict[bool, Contributions]:
+    """The contributions by each roofline that is asked for; True is the middling processor's."""
+    found: dict[bool, Contributions] = {}
+    for reference in {each.reference for each in of}:
+        if reference:
+            found[True] = contributions(ops, REFERENCE_DEVICE)
+        else:
+            found[False] = contributions(ops, spec, threads=threads)
+    return found
 
 
 def _member_log(

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from latency_models.device_spec import DeviceSpec
 from latency_models.meta.members import Member, MetaLatencyPredictor, mixture, rooflines
-from latency_models.meta.op_features import REFERENCE_DEVICE
+from latency_models.meta.op_features import REFERENCE_DEVICE, Contributions
 from latency_models.meta.posterior import (
     USUAL_NOISE_STD,
     Gaussian,
@@ -178,13 +178,13 @@ class MetaModel:
         """`adapt`, for networks whose operators have been counted."""
         known = spec or REFERENCE_DEVICE
         beliefs = self._start(spec, info)
-        data: dict[bool, dict[str, Regression]] = {}
-        for reference in {belief.reference for belief in beliefs}:
-            terms = rooflines(counts.ops, known, threads, reference=reference)
-            data[reference] = {
+        data = {
+            reference: {
                 form: Regression(*terms.columns(counts.dense(form)), np.log(latency_s))
                 for form in counts.forms
             }
+            for reference, terms in rooflines(counts.ops, known, threads, of=beliefs).items()
+        }
         beliefs = _screened(beliefs, data)
         weighed: list[tuple[float, Member]] = []
         for belief in beliefs:
@@ -267,7 +267,8 @@ class MetaModel:
         rng = rng or np.random.default_rng(0)
         weights = np.array([member.weight for member in members])
         weights = np.repeat(weights / weights.sum() / _DRAWS, _DRAWS)
-        logs = np.concatenate([_draws(counts, known, threads, m, rng) for m in members])
+        terms = rooflines(counts.ops, known, threads, of=members)
+        logs = np.concatenate([_draws(counts, terms[m.reference], m, rng) for m in members])
         deviations = (logs - weights @ logs) * np.sqrt(weights)[:, None]
         return _greedy(deviations, k, USUAL_NOISE_STD**2, chosen)
 
@@ -399,14 +400,9 @@ def _screened(
 
 
 def _draws(
-    counts: OpCounts,
-    spec: DeviceSpec,
-    threads: int | None,
-    member: Member,
-    rng: np.random.Generator,
+    counts: OpCounts, terms: Contributions, member: Member, rng: np.random.Generator
 ) -> Float[np.ndarray, "s n"]:
     """Log latencies of networks under coefficients drawn from a member."""
-    terms = rooflines(counts.ops, spec, threads, reference=member.reference)
     posterior = member.posterior
     factor = np.linalg.cholesky(posterior.covariance)
     standard = rng.standard_normal((_DRAWS, len(posterior.mean)))

@@ -124,6 +124,25 @@ def test_a_targets_own_coefficients_predict_its_networks(
         assert each.target.noise_std == pytest.approx(0.018, rel=0.5)
 
 
+def test_a_datasheet_that_says_nothing_of_the_kernels_is_outvoted(counts: OpCounts) -> None:
+    """Targets that take the same seconds, whatever peak and bandwidth their datasheets claim."""
+    rng = np.random.default_rng(7)
+    known: list[TargetData] = []
+    for i, spec in enumerate((*SPECS, DEVICES["t4"])):
+        b = COMMON + 0.1 * (draw_coefficients(rng) - draw_coefficients(rng))
+        info = TargetInfo.of(spec, dtype="float32", batch_size=1, runtime=None)
+        seconds = latencies(counts, b, None, rng)
+        known.append(TargetData(f"t{i}", f"t{i}", counts, seconds, spec, None, info))
+    *others, target = known
+    model = meta_train(others)
+    assert target.info is not None
+    beliefs = {m.reference for m in model.predict_from(target.spec, target.info).members}
+    assert beliefs == {True, False}
+    few = (counts.take(np.arange(SAMPLES)), target.latency_s[:SAMPLES])
+    adapted = model.adapt_counts(*few, target.spec, info=target.info)
+    assert sum(member.weight for member in adapted.members if member.reference) > 0.9
+
+
 @pytest.mark.parametrize("form", ["written", "needed", "folded"])
 def test_the_form_that_a_target_runs_is_learned(form: str) -> None:
     space = BranchySpace()
