@@ -193,11 +193,16 @@ def activation(
     return Op("activation", name, (same,), same, flops, 0, dtype, inputs)
 
 
-def add(name: str, shape: Sequence[int], *, dtype: str, inputs: tuple[int, ...]) -> Op:
-    """Element-wise sum of equally shaped activations, fused into the producer of the first."""
+def add(
+    name: str, shape: Sequence[int], *, dtype: str, inputs: tuple[int, ...], params: int = 0
+) -> Op:
+    """Element-wise sum of equally shaped activations, fused into the producer of the first.
+
+    With `params` there is one more operand, learned, which broadcasts.
+    """
     shapes = (tuple(shape),) * len(inputs)
-    flops = max(len(inputs) - 1, 0) * math.prod(shape)
-    return Op("elementwise", name, shapes, tuple(shape), flops, 0, dtype, inputs)
+    flops = max(len(inputs) - 1 + (params > 0), 0) * math.prod(shape)
+    return Op("elementwise", name, shapes, tuple(shape), flops, params, dtype, inputs)
 
 
 def elementwise(
@@ -297,6 +302,16 @@ def concat(
                 f"op {name!r}: {shape} does not go with {operands[0]} along axis {axis}"
             )
     return Op("concat", name, operands, tuple(output), 0, 0, dtype, inputs)
+
+
+def prepend(
+    name: str, shape: Sequence[int], *, tokens: int, dtype: str, inputs: tuple[int, ...] = (-1,)
+) -> Op:
+    """Copies sequences `shape` (n, length, features) behind learned tokens that all of them get."""
+    batch, length, features = shape
+    output_shape = (batch, tokens + length, features)
+    params = tokens * features
+    return Op("concat", name, (tuple(shape),), output_shape, 0, params, dtype, inputs)
 
 
 def layout(

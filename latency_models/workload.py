@@ -46,6 +46,7 @@ from latency_models.tensor_operators import (
     linear,
     matmul,
     norm,
+    prepend,
     reduction,
     softmax,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "matmul",
     "norm",
     "pool",
+    "prepend",
     "reduction",
     "resize",
     "scale",

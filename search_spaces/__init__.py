@@ -4,11 +4,13 @@ from search_spaces.base import Architecture, Block, Decision, Genotype, Genotype
 from search_spaces.fbnet import FBNetOptions, FBNetSpace
 from search_spaces.mobilenet import MobileNetOptions, MobileNetSpace
 from search_spaces.nasbench201 import NasBench201Options, NasBench201Space
+from search_spaces.vit import AUTOFORMER, ViTOptions, ViTSpace
 
-SPACES = {space.name: space for space in (MobileNetSpace, NasBench201Space, FBNetSpace)}
+SPACES = {space.name: space for space in (MobileNetSpace, NasBench201Space, FBNetSpace, ViTSpace)}
 """Search spaces by the name that a config gives."""
 
 __all__ = [
+    "AUTOFORMER",
     "SPACES",
     "Architecture",
     "Block",
@@ -22,4 +24,6 @@ __all__ = [
     "NasBench201Options",
     "NasBench201Space",
     "SearchSpace",
+    "ViTOptions",
+    "ViTSpace",
 ]

@@ -45,7 +45,8 @@ class Block(Protocol):
     kind: ClassVar[str]
 
     def ops(self, shape: tuple[int, ...], *, dtype: str) -> tuple[Op, ...]:
-        """Operators on an input of `shape` (NHWC); the last one's output is the block's.
+        """Operators on an input of `shape`, batch first and channels last; the last one's output
+        is the block's.
 
         There are none where the block hands its input on.
         """
@@ -69,13 +70,13 @@ class Architecture:
 
     Attributes:
         space: Name of the search space it comes from.
-        input_shape: `(height, width, channels)` of one image.
+        input_shape: Of one input, batch left out: `(height, width, channels)` of an image.
         slots: For each block the name of its place in the supernet, where its weights live; unique.
         blocks: The chain from image to logits.
     """
 
     space: str
-    input_shape: tuple[int, int, int]
+    input_shape: tuple[int, ...]
     slots: tuple[str, ...]
     blocks: tuple[Block, ...]
 
@@ -129,9 +130,9 @@ class Architecture:
         if not isinstance(space, str):
             raise ValueError(f"architecture: space must be a name, got {space!r}")
         shape = document.get("input_shape")
-        if not isinstance(shape, list) or len(shape) != 3 or not _is_int_list(shape):
+        if not isinstance(shape, list) or not shape or not _is_int_list(shape):
             raise ValueError(
-                f"architecture: input_shape must be three positive integers, got {shape!r}"
+                f"architecture: input_shape must be a list of positive integers, got {shape!r}"
             )
         blocks = document.get("blocks")
         if not isinstance(blocks, list) or not blocks:
@@ -142,7 +143,7 @@ class Architecture:
             raise ValueError("architecture: every block must name a slot of its own")
         return cls(
             space=space,
-            input_shape=(shape[0], shape[1], shape[2]),
+            input_shape=tuple(shape),
             slots=slots,
             blocks=tuple(_block_from(i, block) for i, block in enumerate(blocks)),
         )
@@ -228,8 +229,9 @@ class SearchSpace(Protocol):
         ...
 
 
-PlacedBlock: TypeAlias = tuple[Block, tuple[int, int, int]]
-"""A block and the shape `(height, width, channels)` of the image features it reads."""
+PlacedBlock: TypeAlias = tuple[Block, tuple[int, ...]]
+"""A block and the shape that it reads, batch left out: `(height, width, channels)` of a map,
+`(tokens, channels)` of a sequence."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 from latency_models import workload as ops
@@ -113,6 +114,52 @@ class OpChain:
         if function:
             self.activate(f"{name}_{function}", function)
 
+    def patches(self, name: str, channels: int, *, side: int) -> None:
+        """Squares of a map to tokens `[batch, tokens, channels]`, by one product with bias."""
+        self.append(
+            ops.conv2d(
+                name,
+                self.shape,
+                out_channels=channels,
+                kernel=side,
+                stride=side,
+                bias=True,
+                padding=0,
+                dtype=self.dtype,
+                inputs=(self.last,),
+            )
+        )
+        self.shape = (self.shape[0], math.prod(self.shape[1:-1]), channels)
+
+    def prepend(self, name: str, *, tokens: int) -> None:
+        """Puts learned tokens before those of each sequence."""
+        inputs = (self.last,)
+        self.append(ops.prepend(name, self.shape, tokens=tokens, dtype=self.dtype, inputs=inputs))
+
+    def take_token(self, name: str) -> None:
+        """The first token of each sequence: `[batch, channels]`."""
+        batch, _, channels = self.shape
+        inputs = (self.last,)
+        self.append(ops.layout(name, (batch, channels), dtype=self.dtype, inputs=inputs))
+
+    def layer_norm(self, name: str) -> None:
+        """Layer norm with scale and shift."""
+        self.append(ops.layer_norm(name, self.shape, dtype=self.dtype, inputs=(self.last,)))
+
+    def self_attention(self, name: str, *, heads: int, channels: int) -> None:
+        """Queries, keys and values of all tokens in one product with bias, and their attention.
+
+        `channels` are a head's; the output is `[batch, tokens, heads * channels]`.
+        """
+        self.linear(f"{name}_qkv", 3 * heads * channels, bias=True)
+        batch, tokens, _ = self.shape
+        queries = (batch, tokens, heads, channels)
+        inputs = (self.last, self.last, self.last)
+        self.append(
+            ops.attention(name, queries, key_length=tokens, dtype=self.dtype, inputs=inputs)
+        )
+        self.shape = (batch, tokens, heads * channels)
+
     def squeeze_excite(self, channels: int) -> None:
         """A gate a channel, from the map's means by way of `channels` features."""
         source, shape = self.last, self.shape
@@ -125,3 +172,9 @@ class OpChain:
         """Adds the output of the operator at `other`."""
         inputs = (self.last, other)
         self.append(ops.add(name, self.shape, dtype=self.dtype, inputs=inputs))
+
+    def add_learned(self, name: str, shape: tuple[int, ...]) -> None:
+        """Adds a learned array of `shape`, which broadcasts."""
+        params = math.prod(shape)
+        inputs = (self.last,)
+        self.append(ops.add(name, self.shape, params=params, dtype=self.dtype, inputs=inputs))

@@ -25,6 +25,7 @@ from latency_models.workload import (
     matmul,
     norm,
     pool,
+    prepend,
     reduction,
     resize,
     softmax,
@@ -162,6 +163,19 @@ def test_embedding_owns_the_table_but_reads_only_its_rows() -> None:
     assert op.weight_bytes == 128_000
     assert op.bytes_read == 2 * (32 + 32 * 64)
     assert op.bytes_written == 2 * 32 * 64
+
+
+def test_learned_tokens_are_parameters_and_copied_once_a_sequence() -> None:
+    # Two sequences of 4 tokens of 8 features behind one learned token: 2 * 5 * 8 values written.
+    op = prepend("class", (2, 4, 8), tokens=1, dtype=F32)
+    assert (op.kind, op.output_shape, op.params, op.flops) == ("concat", (2, 5, 8), 8, 0)
+    assert (op.bytes_read, op.bytes_written) == ((2 * 4 * 8 + 8) * 4, 2 * 5 * 8 * 4)
+
+
+def test_a_learned_summand_is_read_once_for_the_whole_batch() -> None:
+    op = add("position", (2, 5, 8), params=5 * 8, dtype=BF16, inputs=(-1,))
+    assert (op.flops, op.params, op.fused) == (2 * 5 * 8, 40, True)
+    assert op.bytes_read == (2 * 5 * 8 + 5 * 8) * 2
 
 
 def test_concat_copies_its_operands() -> None:

@@ -16,11 +16,13 @@ from search_spaces import (
     NasBench201Options,
     NasBench201Space,
     SearchSpace,
+    ViTOptions,
+    ViTSpace,
 )
 from search_spaces.base import cardinalities
 from search_spaces.mobilenet import MobileNetStage
 
-NAMES = ["mobilenet", "nasbench201", "nasbench201 as written", "fbnet"]
+NAMES = ["mobilenet", "nasbench201", "nasbench201 as written", "fbnet", "vit"]
 
 
 @cache
@@ -30,6 +32,9 @@ def space(name: str) -> SearchSpace:
         return MobileNetSpace(MobileNetOptions(stages, depths=[1, 2]), (16, 16, 3), 10)
     if name == "fbnet":
         return FBNetSpace(FBNetOptions(), (32, 32, 3), 10)
+    if name == "vit":
+        options = ViTOptions(4, [16, 24], [1, 3], [1, 2], [1.5, 2.0], head_width=8)
+        return ViTSpace(options, (16, 16, 3), 10)
     widths, written = ([8], True) if "written" in name else ([8, 16], False)
     cells = NasBench201Options(widths, cells=2, as_written=written)
     return NasBench201Space(cells, (16, 16, 3), 10)
