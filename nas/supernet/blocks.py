@@ -15,10 +15,12 @@ from nas.supernet.nasbench201 import (
     NasBench201ReductionModule,
     NasBench201StemModule,
 )
+from nas.supernet.vit import ViTHeadModule, ViTLayerModule, ViTStemModule
 from search_spaces.base import Architecture, Block
 from search_spaces.mobilenet import InvertedResidual, MobileNetHead, MobileNetStem
 from search_spaces.nasbench201 import NasBench201Head, NasBench201Reduction, NasBench201Stem
 from search_spaces.nasbench201_cell import NasBench201Cell
+from search_spaces.vit import ViTHead, ViTLayer, ViTStem
 
 
 class MobileNetStemModule(nnx.Module):
@@ -115,6 +117,9 @@ MODULES: dict[type, type[nnx.Module]] = {
     NasBench201Cell: NasBench201CellModule,
     NasBench201Reduction: NasBench201ReductionModule,
     NasBench201Head: NasBench201HeadModule,
+    ViTStem: ViTStemModule,
+    ViTLayer: ViTLayerModule,
+    ViTHead: ViTHeadModule,
 }
 """The module of each block kind."""
 

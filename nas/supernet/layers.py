@@ -271,19 +271,31 @@ class SqueezeExcite(nnx.Module):
 
 
 class Linear(nnx.Module):
-    """Matrix product, with bias if asked; uniform initialisation over the fan-in, as PyTorch's."""
+    """Matrix product, with bias if asked.
 
-    def __init__(self, in_features: int, out_features: int, *, bias: bool, rngs: nnx.Rngs) -> None:
-        bound = 1 / np.sqrt(in_features)
-        shape = (in_features, out_features)
+    Its initial kernel is normal with `std`, or else uniform over the fan-in as PyTorch's.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        bias: bool,
+        std: float | None = None,
+        rngs: nnx.Rngs,
+    ) -> None:
+        key, shape, bound = rngs.params(), (in_features, out_features), 1 / np.sqrt(in_features)
         self.kernel = nnx.Param(
-            jax.random.uniform(rngs.params(), shape, minval=-bound, maxval=bound)
+            jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+            if std is None
+            else std * jax.random.normal(key, shape)
         )
         self.has_bias = bias
         if bias:
             self.bias = nnx.Param(jnp.zeros(out_features))
 
-    def __call__(self, x: Float[Array, "n f"]) -> Float[Array, "n o"]:
+    def __call__(self, x: Float[Array, "*n f"]) -> Float[Array, "*n o"]:
         """`x @ kernel + bias`."""
         y = x @ self.kernel[...]
         return y + self.bias[...] if self.has_bias else y
