@@ -31,16 +31,8 @@ from search_spaces.base import (
     check_genotypes,
     register_block,
 )
+from search_spaces.channels import CHANNEL_DIVISOR, round_channels
 from search_spaces.op_chain import OpChain
-
-CHANNEL_DIVISOR = 8
-
-
-def round_channels(channels: float) -> int:
-    """The nearest multiple of 8 not over a tenth below; Sandler et al., "MobileNetV2", 2018."""
-    nearest = int(channels + CHANNEL_DIVISOR / 2) // CHANNEL_DIVISOR * CHANNEL_DIVISOR
-    rounded = max(CHANNEL_DIVISOR, nearest)
-    return rounded + CHANNEL_DIVISOR if rounded < 0.9 * channels else rounded
 
 
 @register_block

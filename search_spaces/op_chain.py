@@ -22,7 +22,8 @@ class OpChain:
 
     Attributes:
         ops: The operators so far.
-        shape: Of the last one's output, at first the block's input.
+        last: Position of the one that the next reads, -1 being the block's input.
+        shape: Of its output, at first the block's input.
 
     Raises:
         ValueError: If the input has other channels than the block reads.
@@ -34,18 +35,19 @@ class OpChain:
                 f"{block.kind}: expected {block.in_channels} input channels, got {shape[-1]}"
             )
         self.ops: tuple[Op, ...] = ()
-        self.shape = shape
+        self.last = -1
+        self.shape = self._input_shape = shape
         self.dtype = dtype
-
-    @property
-    def last(self) -> int:
-        """Position of the last operator, -1 being the block's input."""
-        return len(self.ops) - 1
 
     def append(self, op: Op) -> None:
         """Goes on from the output of `op`."""
+        self.last = len(self.ops)
         self.ops = (*self.ops, op)
         self.shape = op.output_shape
+
+    def branch(self) -> None:
+        """Goes on from the block's input again."""
+        self.last, self.shape = -1, self._input_shape
 
     def conv(
         self,

@@ -1,4 +1,4 @@
-"""Random MobileNet spaces, and genotypes of them."""
+"""Random MobileNet and ResNet spaces, and genotypes of them."""
 
 from typing import Any
 
@@ -6,9 +6,10 @@ import numpy as np
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from search_spaces import MobileNetOptions, MobileNetSpace
+from search_spaces import MobileNetOptions, MobileNetSpace, ResNetOptions, ResNetSpace
 from search_spaces.base import cardinalities
 from search_spaces.mobilenet import MobileNetStage
+from search_spaces.resnet import ResNetStage
 
 STAGES = st.builds(
     MobileNetStage,
@@ -48,5 +49,36 @@ def spaces(draw: st.DrawFn) -> MobileNetSpace:
 def spaces_and_genotypes(draw: st.DrawFn) -> tuple[MobileNetSpace, np.ndarray]:
     """A space and one genotype of it, not necessarily canonical."""
     space = draw(spaces())
+    chosen = [draw(st.integers(0, int(count) - 1)) for count in cardinalities(space.decisions)]
+    return space, np.array(chosen, dtype=np.int64)
+
+
+RESNET_STAGES = st.builds(
+    ResNetStage,
+    width=st.sampled_from([48, 64, 100]),
+    depth=st.integers(1, 2),
+    stride=st.sampled_from([1, 2]),
+)
+
+
+@st.composite
+def resnet_spaces(draw: st.DrawFn) -> ResNetSpace:
+    options = ResNetOptions(
+        stages=draw(st.lists(RESNET_STAGES, min_size=1, max_size=3)),
+        stem_width=draw(st.sampled_from([32, 50, 64])),
+        stem_stride=draw(st.sampled_from([1, 2])),
+        stem_pool=draw(st.booleans()),
+        extra_depths=draw(ascending(0, 1, 2)),
+        expand_ratios=draw(ascending(0.25, 0.5, 1)),
+        width_multipliers=draw(ascending(0.5, 0.75, 1.0)),
+        resolutions=draw(st.just([]) | ascending(32, 37, 48)),
+    )
+    return ResNetSpace(options, (40, 40, draw(st.sampled_from([1, 3]))), 10)
+
+
+@st.composite
+def resnet_spaces_and_genotypes(draw: st.DrawFn) -> tuple[ResNetSpace, np.ndarray]:
+    """A space and one genotype of it, not necessarily canonical."""
+    space = draw(resnet_spaces())
     chosen = [draw(st.integers(0, int(count) - 1)) for count in cardinalities(space.decisions)]
     return space, np.array(chosen, dtype=np.int64)

@@ -15,14 +15,17 @@ from search_spaces import (
     MobileNetSpace,
     NasBench201Options,
     NasBench201Space,
+    ResNetOptions,
+    ResNetSpace,
     SearchSpace,
     ViTOptions,
     ViTSpace,
 )
 from search_spaces.base import cardinalities
 from search_spaces.mobilenet import MobileNetStage
+from search_spaces.resnet import ResNetStage
 
-NAMES = ["mobilenet", "nasbench201", "nasbench201 as written", "fbnet", "vit"]
+NAMES = ["mobilenet", "nasbench201", "nasbench201 as written", "fbnet", "resnet", "vit"]
 
 
 @cache
@@ -35,6 +38,12 @@ def space(name: str) -> SearchSpace:
     if name == "vit":
         options = ViTOptions(4, [16, 24], [1, 3], [1, 2], [1.5, 2.0], head_width=8)
         return ViTSpace(options, (16, 16, 3), 10)
+    if name == "resnet":
+        stages = [ResNetStage(64, 1, 1), ResNetStage(160, 2, 2)]
+        options = ResNetOptions(
+            stages, stem_width=48, expand_ratios=[0.25, 0.5, 0.75], resolutions=[15, 16]
+        )
+        return ResNetSpace(options, (16, 16, 3), 10)
     widths, written = ([8], True) if "written" in name else ([8, 16], False)
     cells = NasBench201Options(widths, cells=2, as_written=written)
     return NasBench201Space(cells, (16, 16, 3), 10)

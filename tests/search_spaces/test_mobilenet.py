@@ -9,12 +9,12 @@ from hypothesis import given, settings
 
 from search_spaces import Architecture, MobileNetOptions, MobileNetSpace
 from search_spaces.base import cardinalities
+from search_spaces.channels import round_channels
 from search_spaces.mobilenet import (
     InvertedResidual,
     MobileNetHead,
     MobileNetStage,
     MobileNetStem,
-    round_channels,
 )
 from tests.search_spaces.strategies import spaces, spaces_and_genotypes
 
