@@ -28,12 +28,14 @@ from latency_models import DEVICES
 from latency_models.measure import COMMAND, RUNTIMES
 from nas.data import DATASETS
 from nas.evolution.constraints import parse_constraint
-from search_spaces import MobileNetSpace, SearchSpace
+from search_spaces import MobileNetSpace, ResNetSpace, SearchSpace
 
 HOST = "host"
 """The device name that means the machine the search runs on."""
 
-SUPERNET_SPACES: Mapping[str, type[MobileNetSpace]] = {MobileNetSpace.name: MobileNetSpace}
+SUPERNET_SPACES: Mapping[str, type[MobileNetSpace] | type[ResNetSpace]] = {
+    space.name: space for space in (MobileNetSpace, ResNetSpace)
+}
 """Search spaces whose networks can share a supernet's weights, by name."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]

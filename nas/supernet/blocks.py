@@ -15,11 +15,13 @@ from nas.supernet.nasbench201 import (
     NasBench201ReductionModule,
     NasBench201StemModule,
 )
+from nas.supernet.resnet import ResNetBottleneckModule, ResNetConvModule, ResNetHeadModule
 from nas.supernet.vit import ViTHeadModule, ViTLayerModule, ViTStemModule
 from search_spaces.base import Architecture, Block
 from search_spaces.mobilenet import InvertedResidual, MobileNetHead, MobileNetStem
 from search_spaces.nasbench201 import NasBench201Head, NasBench201Reduction, NasBench201Stem
 from search_spaces.nasbench201_cell import NasBench201Cell
+from search_spaces.resnet_blocks import ResNetBottleneck, ResNetConv, ResNetHead
 from search_spaces.vit import ViTHead, ViTLayer, ViTStem
 
 
@@ -117,6 +119,9 @@ MODULES: dict[type, type[nnx.Module]] = {
     NasBench201Cell: NasBench201CellModule,
     NasBench201Reduction: NasBench201ReductionModule,
     NasBench201Head: NasBench201HeadModule,
+    ResNetConv: ResNetConvModule,
+    ResNetBottleneck: ResNetBottleneckModule,
+    ResNetHead: ResNetHeadModule,
     ViTStem: ViTStemModule,
     ViTLayer: ViTLayerModule,
     ViTHead: ViTHeadModule,

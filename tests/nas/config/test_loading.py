@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas.config import Config, ConfigError, load_config, parse_config
+from search_spaces import ResNetOptions, ResNetSpace
+from search_spaces.resnet import ResNetStage
 
 MINIMAL = """
 name: tiny
@@ -123,6 +125,16 @@ def test_a_resolved_config_reads_back_equal(
     assert parse_config(written, source="test") == config
 
 
+def test_every_option_of_a_resnet_space_has_a_default_and_can_be_given():
+    published = parse_config(document(space={"name": "resnet"}), source="test")
+    made = published.space.build(image_shape=(224, 224, 3), classes=10)
+    assert made == ResNetSpace(ResNetOptions(), (224, 224, 3), 10)
+    chosen = {"stages": [{"width": 64, "depth": 1, "stride": 2}], "stem_pool": False}
+    small = parse_config(document(space={"name": "resnet", **chosen}), source="test")
+    options = ResNetOptions([ResNetStage(64, 1, 2)], stem_pool=False)
+    assert small.space.options == options
+
+
 def test_configs_are_immutable(write):
     config = load_config(write(MINIMAL))
     with pytest.raises(ValueError, match="frozen"):
@@ -138,8 +150,8 @@ MISTAKES = {
     "space.stages.0.widht=3": "space.stages.0.widht is not a key; did you mean width?",
     "space.kernel_sizes=[three]": 'space.kernel_sizes.0 must be an integer, got "three"',
     "space.kernel_sizes=[4]": "space.kernel_sizes must be odd, got [4]",
-    "space.name=resnet": "space.name must be one of mobilenet, got 'resnet'",
-    "space.name=nasbench201": "space.name must be one of mobilenet, got 'nasbench201'",
+    "space.name=densenet": "space.name must be one of mobilenet, resnet, got 'densenet'",
+    "space.name=nasbench201": "space.name must be one of mobilenet, resnet, got 'nasbench201'",
     "seed='1'": 'seed must be an integer, got "1"',
     "seed=1.5": "seed must be an integer, got 1.5",
     "seed=true": "seed must be an integer, got true",

@@ -1,94 +1,22 @@
 """Subnets executed block by block against their standalone networks, in float64."""
 
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.supernet.elastic import cut_block, cut_network, initial_weights
 from nas.supernet.engine import BlockChain, distillation_loss, smooth_targets, warm_up
 from nas.supernet.standalone import network_definition
-from search_spaces import Architecture
 from search_spaces.base import cardinalities
 from tests.nas.supernet import tiny
+from tests.nas.supernet.executed import assert_subnet_equals_standalone, input64
 
 SPACE = tiny.space()
 CHAIN = BlockChain()
-
-
-@lru_cache(maxsize=1)
-def weights64() -> Any:
-    return jax.tree.map(np.float64, tiny.random_weights(SPACE))
-
-
-def input64(architecture: Architecture, count: int = 6) -> np.ndarray:
-    return np.random.default_rng(1).standard_normal((count, *architecture.input_shape))
-
-
-def standalone(architecture: Architecture, mode: Any) -> Callable[..., tuple[Any, Any]]:
-    """`(params, statistics, images) -> (logits, statistics)` of the network of its own."""
-    definition = network_definition(architecture, mode, "native")[0]
-
-    def run(params: Any, statistics: Any, images: Any) -> tuple[Any, Any]:
-        network = nnx.merge(definition, {"blocks": params}, {"blocks": statistics})
-        logits = network(images)
-        return logits, nnx.to_pure_dict(nnx.state(network, nnx.BatchStat))["blocks"]
-
-    return run
-
-
-def zero_statistics(architecture: Architecture) -> Any:
-    shapes = network_definition(architecture, "batch", None)[2]
-    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
-
-
-def assert_subnet_equals_standalone(genotype: np.ndarray) -> None:
-    architecture = SPACE.decode(genotype)
-    images = input64(architecture)
-    d_logits = np.random.default_rng(2).standard_normal((len(images), 10))
-    run = standalone(architecture, "batch")
-
-    @jax.jit
-    def reference(weights: Any, images: Any, d_logits: Any) -> Any:
-        def forward(weights: Any) -> Any:
-            return run(cut_network(weights, architecture)["blocks"], zeros, images)
-
-        logits, pullback, statistics = jax.vjp(forward, weights, has_aux=True)
-        return logits, statistics, pullback(d_logits)[0]
-
-    with jax.enable_x64(True):
-        zeros = zero_statistics(architecture)
-        weights = jax.tree.map(jnp.asarray, weights64())
-        images, d_logits = jnp.asarray(images), jnp.asarray(d_logits)
-        expected, expected_statistics, expected_gradients = reference(weights, images, d_logits)
-        logits, tape = CHAIN.forward(weights, architecture, images)
-        gradients = CHAIN.backward(tape, d_logits, jax.tree.map(jnp.ones_like, weights))
-        statistics = CHAIN.calibrate(weights, architecture, [images])
-        inferred = CHAIN.infer(weights, architecture, statistics, images)
-    logits, gradients, statistics = jax.tree.map(np.asarray, (logits, gradients, statistics))
-    expected_gradients = jax.tree.map(np.asarray, expected_gradients)
-    assert logits.dtype == np.float64
-    np.testing.assert_allclose(logits, expected, rtol=1e-9, atol=1e-9)
-    # A batch normalised with its own statistics again.
-    np.testing.assert_allclose(inferred, expected, rtol=1e-9, atol=1e-9)
-    for found, wanted in ((statistics, expected_statistics), (gradients, expected_gradients)):
-        assert jax.tree.structure(found) == jax.tree.structure(wanted)
-    for actual, wanted in zip(
-        jax.tree.leaves(statistics), jax.tree.leaves(expected_statistics), strict=True
-    ):
-        np.testing.assert_allclose(actual, wanted, rtol=1e-9, atol=1e-9)
-    for actual, wanted in zip(
-        jax.tree.leaves(gradients), jax.tree.leaves(expected_gradients), strict=True
-    ):
-        # What was there stays: gradients are added up over subnets.
-        np.testing.assert_allclose(actual, wanted + 1, rtol=1e-8, atol=1e-8)
+WEIGHTS = tiny.random_weights(SPACE)
 
 
 def genotypes() -> st.SearchStrategy[np.ndarray]:
@@ -99,20 +27,19 @@ def genotypes() -> st.SearchStrategy[np.ndarray]:
 @given(genotypes())
 @settings(max_examples=2)
 def test_the_executed_subnet_equals_the_standalone_network(genotype: np.ndarray) -> None:
-    assert_subnet_equals_standalone(genotype)
+    assert_subnet_equals_standalone(CHAIN, SPACE.decode(genotype), WEIGHTS)
 
 
 @pytest.mark.slow
 @given(genotypes())
 @settings(max_examples=20)
 def test_many_executed_subnets_equal_their_standalone_networks(genotype: np.ndarray) -> None:
-    assert_subnet_equals_standalone(genotype)
+    assert_subnet_equals_standalone(CHAIN, SPACE.decode(genotype), WEIGHTS)
 
 
 def test_smaller_kernels_are_transformed_centres_of_larger_ones() -> None:
-    weights = tiny.random_weights(SPACE)
     genotype = SPACE.largest
-    shared = weights["stage2.block1"]
+    shared = WEIGHTS["stage2.block1"]
     kernel = shared["block"]["depthwise"]["kernel"]
     five_by_seven = shared["kernel_transforms"]["7to5"]
     three_by_five = shared["kernel_transforms"]["5to3"]

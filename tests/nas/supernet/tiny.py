@@ -10,7 +10,7 @@ from nas.data.dataset import channel_statistics
 from nas.supernet.elastic import Weights, initial_weights
 from nas.supernet.standalone import StandaloneNetwork, network_definition
 from nas.supernet.training import Recipe
-from search_spaces import Architecture, MobileNetOptions, MobileNetSpace
+from search_spaces import Architecture, MobileNetOptions, MobileNetSpace, SearchSpace
 from search_spaces.mobilenet import MobileNetStage
 
 STAGES = [MobileNetStage(8, 1), MobileNetStage(16, 2, "hard_swish", squeeze_excite=True)]
@@ -45,7 +45,7 @@ def small_space(**options: Any) -> MobileNetSpace:
     return space(**chosen)
 
 
-def random_weights(made: MobileNetSpace, *, seed: int = 0) -> Weights:
+def random_weights(made: SearchSpace, *, seed: int = 0) -> Weights:
     """Shared weights away from their initial zeros and identities, as NumPy arrays."""
     return filled(jax.eval_shape(lambda: initial_weights(made, seed=0)), seed=seed)
 
