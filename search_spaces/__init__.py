@@ -14,16 +14,11 @@ from search_spaces.base import (
 from search_spaces.fbnet import FBNetOptions, FBNetSpace
 from search_spaces.macs_sampling import MacsSampler
 from search_spaces.mobilenet import MobileNetOptions, MobileNetSpace
+from search_spaces.named import SPACES, find_space
 from search_spaces.nasbench201 import NasBench201Options, NasBench201Space
 from search_spaces.op_chain import OpChain
 from search_spaces.resnet import ResNetOptions, ResNetSpace
 from search_spaces.vit import AUTOFORMER, ViTOptions, ViTSpace
-
-SPACES = {
-    space.name: space
-    for space in (MobileNetSpace, NasBench201Space, FBNetSpace, ResNetSpace, ViTSpace)
-}
-"""The search spaces of this package by name."""
 
 __all__ = [
     "AUTOFORMER",
@@ -48,5 +43,6 @@ __all__ = [
     "SearchSpace",
     "ViTOptions",
     "ViTSpace",
+    "find_space",
     "register_block",
 ]

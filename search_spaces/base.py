@@ -22,6 +22,7 @@ from jaxtyping import Int
 
 from latency_models.quantization import quantized
 from latency_models.workload import CostTable, Op, Slot, Workload
+from search_spaces.installed import load_installed
 
 Genotype: TypeAlias = Int[np.ndarray, " d"]
 Genotypes: TypeAlias = Int[np.ndarray, "n d"]
@@ -139,6 +140,10 @@ class Architecture:
             raise ValueError("architecture: blocks must be a list of at least one block")
         named = [block.get("slot") for block in blocks if isinstance(block, Mapping)]
         slots = tuple(slot for slot in named if isinstance(slot, str))
+        kinds = {str(block.get("kind")) for block in blocks if isinstance(block, Mapping)}
+        if not kinds <= set(BLOCKS):
+            # Those of another package are registered where its space is loaded.
+            load_installed(space)
         if len(set(slots)) != len(blocks):
             raise ValueError("architecture: every block must name a slot of its own")
         return cls(
@@ -147,6 +152,12 @@ class Architecture:
             slots=slots,
             blocks=tuple(_block_from(i, block) for i, block in enumerate(blocks)),
         )
+
+
+# Modules that postpone the evaluation of annotations have them as texts.
+_FIELD_TYPES: dict[Any, type] = {
+    name: kind for kind in (int, str, bool) for name in (kind, kind.__name__)
+}
 
 
 def _is_int_list(values: list[Any]) -> bool:
@@ -159,8 +170,7 @@ def _block_from(position: int, document: Mapping[str, Any]) -> Block:
     if not isinstance(kind, str) or kind not in BLOCKS:
         raise ValueError(f"{where}: kind must be one of {', '.join(sorted(BLOCKS))}, got {kind!r}")
     block = BLOCKS[kind]
-    types = {"int": int, "str": str, "bool": bool}
-    expected = {field.name: types[str(field.type)] for field in fields(block)}  # pyright: ignore[reportArgumentType]
+    expected = {field.name: _FIELD_TYPES[field.type] for field in fields(block)}  # pyright: ignore[reportArgumentType]
     given = {key: value for key, value in document.items() if key not in ("kind", "slot")}
     if set(given) != set(expected):
         raise ValueError(f"{where}: expected the fields {sorted(expected)}, got {sorted(given)}")

@@ -1,6 +1,10 @@
 """What holds in every space: genotypes, architectures and tables agree on networks and costs."""
 
+import importlib.util
+import sys
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,6 +30,19 @@ from search_spaces.mobilenet import MobileNetStage
 from search_spaces.resnet import ResNetStage
 
 NAMES = ["mobilenet", "nasbench201", "nasbench201 as written", "fbnet", "resnet", "vit"]
+NAMES += ["own space"]
+OWN_SPACE = Path(__file__).parents[2] / "experiments/own_space.py"
+
+
+def own_space() -> Any:
+    """The space of the example that users start from."""
+    spec = importlib.util.spec_from_file_location("example_of_an_own_space", OWN_SPACE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return vars(module)["SeparableSpace"](image_shape=(16, 16, 3), classes=10)
 
 
 @cache
@@ -33,6 +50,8 @@ def space(name: str) -> SearchSpace:
     if name == "mobilenet":
         stages = [MobileNetStage(8, 1), MobileNetStage(16, 2, "hard_swish", squeeze_excite=True)]
         return MobileNetSpace(MobileNetOptions(stages, depths=[1, 2]), (16, 16, 3), 10)
+    if name == "own space":
+        return own_space()
     if name == "fbnet":
         return FBNetSpace(FBNetOptions(), (32, 32, 3), 10)
     if name == "vit":
@@ -66,7 +85,7 @@ every_space = pytest.mark.parametrize("name", NAMES)
 
 
 def test_every_registered_space_is_here() -> None:
-    assert {space(name).name for name in NAMES} == set(SPACES)
+    assert {space(name).name for name in NAMES} == {*SPACES, "separable"}
 
 
 @every_space
