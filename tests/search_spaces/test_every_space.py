@@ -29,8 +29,10 @@ from search_spaces.base import cardinalities
 from search_spaces.mobilenet import MobileNetStage
 from search_spaces.resnet import ResNetStage
 
-NAMES = ["mobilenet", "nasbench201", "nasbench201 as written", "fbnet", "resnet", "vit"]
-NAMES += ["own space"]
+NAMES = [
+    *("mobilenet", "nasbench201", "nasbench201 as written", "fbnet", "resnet", "vit"),
+    "own space",
+]
 OWN_SPACE = Path(__file__).parents[2] / "experiments/own_space.py"
 
 
