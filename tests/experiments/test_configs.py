@@ -52,7 +52,7 @@ def test_the_schema_accepts_what_ships(path: Path, validator: Any):
         {"seed": "1"},
         {"targets": []},
         {"space": {"name": "mobilenet"}},
-        {"space": {"name": "resnet", "stages": []}},
+        {"space": {"name": "alexnet", "stages": []}},
         {"search": {"evals": 3}},
         {"export": {"members": "some"}},
     ],

@@ -4,9 +4,11 @@ import numpy as np
 
 from latency_models import Op, activation, add, conv2d, linear, norm, pool, quantized
 from latency_models.workload import Workload
-from search_spaces.measured import MOBILENET, NASBENCH201, MeasuredNasBench201
-from search_spaces.nasbench201 import NasBench201Options, NasBench201Space
-from search_spaces.tables import NasBench201Table
+from search_spaces.fbnet import FBNetOptions, FBNetSpace
+from search_spaces.measured import MOBILENET, MeasuredMobileNet
+from search_spaces.tables import FBNetTable
+
+FBNET = FBNetSpace(FBNetOptions(), (32, 32, 3), classes=100)
 
 SHAPE = (1, 8, 8, 4)
 F32 = "float32"
@@ -77,7 +79,7 @@ def test_a_chain_that_ends_in_a_product_gives_float32() -> None:
 
 
 def test_int8_networks_of_a_space_are_costed_as_they_are_exported() -> None:
-    for space in (MOBILENET, NASBENCH201):
+    for space in (MOBILENET, FBNET):
         genotypes = space.sample(5, np.random.default_rng(0))
         exact = space.cost_table(batch_size=2, dtype="float32")
         table = space.cost_table(batch_size=2, dtype="int8")
@@ -92,9 +94,8 @@ def test_int8_networks_of_a_space_are_costed_as_they_are_exported() -> None:
 
 
 def test_published_tables_of_int8_targets_compute_in_integers_throughout() -> None:
-    table = NasBench201Table().cost_table(batch_size=1, dtype="int8")
-    assert {op.dtype for op in table.op_counts.ops} == {"int8"}
-    own = MeasuredNasBench201().cost_table(batch_size=1, dtype="int8")
-    assert {op.dtype for op in own.op_counts.ops} == {"int8", "float32"}
-    space = NasBench201Space(NasBench201Options(), (32, 32, 3), 10)
-    assert space.cost_table(batch_size=1, dtype="int8").op_counts.ops == own.op_counts.ops
+    published = FBNetTable().cost_table(batch_size=1, dtype="int8")
+    assert {op.dtype for op in published.op_counts.ops} == {"int8"}
+    for exported in (MeasuredMobileNet(), FBNET):
+        ops = exported.cost_table(batch_size=1, dtype="int8").op_counts.ops
+        assert {op.dtype for op in ops} == {"int8", "float32"}
