@@ -1,5 +1,7 @@
 """Subnets executed block by block against their standalone networks, in float64."""
 
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.supernet.elastic import cut_block, cut_network, initial_weights
+from nas.supernet.elastic import Weights, cut_block, cut_network, initial_weights
 from nas.supernet.engine import BlockChain, distillation_loss, smooth_targets, warm_up
 from nas.supernet.standalone import network_definition
 from search_spaces.base import cardinalities
@@ -16,7 +18,11 @@ from tests.nas.supernet.executed import assert_subnet_equals_standalone, input64
 
 SPACE = tiny.space()
 CHAIN = BlockChain()
-WEIGHTS = tiny.random_weights(SPACE)
+
+
+@cache
+def shared_weights() -> Weights:
+    return tiny.random_weights(SPACE)
 
 
 def genotypes() -> st.SearchStrategy[np.ndarray]:
@@ -27,19 +33,19 @@ def genotypes() -> st.SearchStrategy[np.ndarray]:
 @given(genotypes())
 @settings(max_examples=2)
 def test_the_executed_subnet_equals_the_standalone_network(genotype: np.ndarray) -> None:
-    assert_subnet_equals_standalone(CHAIN, SPACE.decode(genotype), WEIGHTS)
+    assert_subnet_equals_standalone(CHAIN, SPACE.decode(genotype), shared_weights())
 
 
 @pytest.mark.slow
 @given(genotypes())
 @settings(max_examples=20)
 def test_many_executed_subnets_equal_their_standalone_networks(genotype: np.ndarray) -> None:
-    assert_subnet_equals_standalone(CHAIN, SPACE.decode(genotype), WEIGHTS)
+    assert_subnet_equals_standalone(CHAIN, SPACE.decode(genotype), shared_weights())
 
 
 def test_smaller_kernels_are_transformed_centres_of_larger_ones() -> None:
     genotype = SPACE.largest
-    shared = WEIGHTS["stage2.block1"]
+    shared = shared_weights()["stage2.block1"]
     kernel = shared["block"]["depthwise"]["kernel"]
     five_by_seven = shared["kernel_transforms"]["7to5"]
     three_by_five = shared["kernel_transforms"]["5to3"]
