@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import signal
 import subprocess
 import sys
 import time
@@ -113,6 +114,9 @@ def environment() -> dict[str, str]:
 
 def start(*arguments: object) -> subprocess.Popen[str]:
     """`nas` in a process and a process group of its own, as a shell starts it."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # Tests that run in the background ignore control-C, and what they start would do so too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     return subprocess.Popen(
         command(*arguments),
         stdout=subprocess.PIPE,
