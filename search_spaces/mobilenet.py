@@ -32,6 +32,7 @@ from search_spaces.base import (
     register_block,
 )
 from search_spaces.channels import CHANNEL_DIVISOR, round_channels
+from search_spaces.images import check_images
 from search_spaces.op_chain import OpChain
 
 
@@ -189,15 +190,8 @@ class MobileNetSpace(ChainSpace):
 
     def __post_init__(self) -> None:
         """Raises ValueError where the images do not fit, or two options name one network."""
-        height, width, _ = self.image_shape
-        if height != width:
-            raise ValueError(f"space mobilenet: images must be square, got {height}x{width}")
         shrink = self.options.stem_stride * math.prod(stage.stride for stage in self.options.stages)
-        if min(self.resolutions) < shrink:
-            raise ValueError(
-                f"space.resolutions must be at least the product of the strides, {shrink}, "
-                f"got {min(self.resolutions)}"
-            )
+        check_images(self.name, self.image_shape, self.resolutions, shrink=shrink)
         widths = [self.options.stem_width, *(stage.width for stage in self.options.stages)]
         scaled = [
             tuple(round_channels(width * multiplier) for width in widths)

@@ -32,6 +32,7 @@ from search_spaces.base import (
     check_genotypes,
 )
 from search_spaces.channels import CHANNEL_DIVISOR, round_channels
+from search_spaces.images import check_images
 from search_spaces.resnet_blocks import ResNetBottleneck, ResNetConv, ResNetHead
 
 
@@ -118,15 +119,8 @@ class ResNetSpace(ChainSpace):
 
     def __post_init__(self) -> None:
         """Raises ValueError where the images do not fit, or two options name one network."""
-        height, width, _ = self.image_shape
-        if height != width:
-            raise ValueError(f"space resnet: images must be square, got {height}x{width}")
         shrink = math.prod(self._strides)
-        if min(self.resolutions) < shrink:
-            raise ValueError(
-                f"space.resolutions must be at least the product of the strides, {shrink}, "
-                f"got {min(self.resolutions)}"
-            )
+        check_images(self.name, self.image_shape, self.resolutions, shrink=shrink)
         options = self.options
         for width in (options.stem_width, *(stage.width for stage in options.stages)):
             rounded = [round_channels(width * ratio) for ratio in options.width_multipliers]
@@ -183,14 +177,11 @@ class ResNetSpace(ChainSpace):
         canonical = genotypes.copy()
         for number, stage in enumerate(self.options.stages, start=1):
             depths = self._depths(stage)
-            chosen = np.array(depths)[genotypes[:, self._column(f"stage{number}.depth")]]
+            chosen = np.array(depths)[genotypes[:, self._columns[f"stage{number}.depth"]]]
             for block in range(depths[0] + 1, depths[-1] + 1):
-                expand = self._column(f"stage{number}.block{block}.expand")
+                expand = self._columns[f"stage{number}.block{block}.expand"]
                 canonical[chosen < block, expand] = 0
         return canonical
-
-    def _column(self, decision: str) -> int:
-        return self._columns[decision]
 
     @cached_property
     def _columns(self) -> dict[str, int]:
@@ -234,10 +225,10 @@ class ResNetSpace(ChainSpace):
             for width in self._scaled(options.stem_width):
                 project = ResNetConv(inner, width, 3, 1, False, options.stem_pool)
                 placed["project"].append((project, shape))
-        read = (self._column("resolution"), self._column("stem.inner_width"))
+        read = (self._columns["resolution"], self._columns["stem.inner_width"])
         yield BlockSlot("stem.conv", read, tuple(placed["conv"]))
-        yield BlockSlot("stem.block", (*read, self._column("stem.block")), tuple(placed["block"]))
-        columns = (*read, self._column("stem.width"))
+        yield BlockSlot("stem.block", (*read, self._columns["stem.block"]), tuple(placed["block"]))
+        columns = (*read, self._columns["stem.width"])
         yield BlockSlot("stem.project", columns, tuple(placed["project"]))
 
     def _stage_slots(self, number: int) -> Iterator[BlockSlot]:
@@ -264,7 +255,7 @@ class ResNetSpace(ChainSpace):
                 for placed in [self._placed_block(number, block, size, reads, width, ratio)]
                 for depth in self._depths(stage)
             )
-            columns = tuple(map(self._column, names))
+            columns = tuple(self._columns[name] for name in names)
             yield BlockSlot(f"stage{number}.block{block}", columns, rows)
 
     def _placed_block(
@@ -287,7 +278,7 @@ class ResNetSpace(ChainSpace):
             extent = self._map_sizes(size)[-1]
             placed.append((ResNetHead(width, self.classes), (extent, extent, width)))
         last = f"stage{len(self.options.stages)}.width"
-        return BlockSlot("head", (self._column("resolution"), self._column(last)), tuple(placed))
+        return BlockSlot("head", (self._columns["resolution"], self._columns[last]), tuple(placed))
 
 
 def _inner_channels(width: int, ratio: float) -> int:
