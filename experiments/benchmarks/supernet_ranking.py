@@ -1,10 +1,11 @@
 """Do subnets rank with shared weights as they do when each is trained alone?
 
 Takes a study whose supernet is trained, and networks from the smallest to the largest, evenly
-spread over MACs. Each is tested with the supernet's weights (BatchNorm recalibrated), and after
-training alone from scratch with the supernet's recipe for `--epochs` epochs. Prints both test
-accuracies and their rank correlation, beside that of the number of MACs, which ranks networks by
-itself. The JSON is written after every network, and what it holds is not trained again.
+spread over MACs, or with `--front` members of a target's front, evenly spread over its order. Each
+is tested with the supernet's weights (BatchNorm recalibrated), and after training alone from
+scratch with the supernet's recipe for `--epochs` epochs. Prints both test accuracies, their mean
+gap and their rank correlation, beside that of the number of MACs, which ranks networks by itself.
+The JSON is written after every network, and what it holds is not trained again.
 
     python experiments/benchmarks/supernet_ranking.py STUDY --networks 8 --epochs 5 --json FILE
 """
@@ -19,6 +20,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from latency_models.metrics import kendall
 from nas.config import parse_config
@@ -36,6 +38,7 @@ def main() -> None:
     parser.add_argument("study", type=Path)
     parser.add_argument("--networks", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--front", metavar="TARGET", help="take members of this target's front")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--alone-only", action="store_true", help="leave the supernet for later")
     parser.add_argument("--json", type=Path, required=True)
@@ -46,7 +49,12 @@ def main() -> None:
         done = json.loads(arguments.json.read_text()) if arguments.json.exists() else {}
         networks = done.setdefault("networks", {})
         done["epochs_alone"], done["epochs_supernet"] = arguments.epochs, config.train.epochs
-        for genotype in spread_over_macs(setting, arguments.networks, arguments.seed):
+        genotypes = (
+            spread_over_macs(setting, arguments.networks, arguments.seed)
+            if arguments.front is None
+            else along_front(study, arguments.front, arguments.networks)
+        )
+        for genotype in genotypes:
             entry = networks.setdefault(json.dumps(genotype.tolist()), {})
             if "alone" not in entry:
                 entry.update(alone(setting, genotype, arguments.epochs, arguments.seed))
@@ -66,6 +74,8 @@ def main() -> None:
             print(f"{row[0] / 1e6:8.2f} M MACs   alone {row[1]:.2%}   supernet {row[2]:.2%}")
         done["kendall_supernet"] = kendall(columns["supernet"], columns["alone"])
         done["kendall_macs"] = kendall(columns["macs"], columns["alone"])
+        done["gap"] = float(np.mean(columns["alone"] - columns["supernet"]))
+        print(f"mean gap, alone - supernet: {100 * done['gap']:.2f} points")
         taus = f"supernet {done['kendall_supernet']:.3f}, MACs {done['kendall_macs']:.3f}"
         print(f"Kendall's tau with the accuracy alone: {taus}")
         arguments.json.write_text(json.dumps(done, indent=2) + "\n")
@@ -80,6 +90,13 @@ def spread_over_macs(setting: Setting, count: int, seed: int) -> list[np.ndarray
     logs = np.log(space.cost_table(batch_size=1, dtype="float32").macs(pool))
     steps = np.linspace(logs[0], logs[-1], count)
     return [pool[int(np.argmin(np.abs(logs - step)))] for step in steps]
+
+
+def along_front(study: Study, target: str, count: int) -> list[np.ndarray]:
+    """Members of the target's front from the first to the last, evenly spread over its order."""
+    front = pd.read_parquet(study.path / "fronts" / f"{target}.parquet")
+    rows = np.unique(np.linspace(0, len(front) - 1, count).round().astype(int))
+    return [np.array(json.loads(front["genotype"][row])) for row in rows]
 
 
 def alone(setting: Setting, genotype: np.ndarray, epochs: int, seed: int) -> dict[str, float]:
