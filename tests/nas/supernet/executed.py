@@ -25,7 +25,7 @@ def standalone(architecture: Architecture, mode: Any) -> Callable[..., tuple[Any
     def run(params: Any, statistics: Any, images: Any) -> tuple[Any, Any]:
         network = nnx.merge(definition, {"blocks": params}, {"blocks": statistics})
         logits = network(images)
-        found = nnx.to_pure_dict(nnx.state(network, nnx.BatchStat))["blocks"]
+        found = nnx.to_pure_dict(nnx.state(network, nnx.BatchStat)).get("blocks", {})
         return logits, {slot: found.get(slot, {}) for slot in architecture.slots}
 
     return run
