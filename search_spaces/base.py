@@ -380,20 +380,20 @@ class ChainSpace(ABC):
             dtype: Of all operators; int8 means that of the products, see `quantized`.
             integers_throughout: Whether all operators are of the dtype in int8 too.
         """
-        made: dict[int, tuple[Op, ...]] = {}
+        made: dict[PlacedBlock, tuple[Op, ...]] = {}
 
         def ops(placed: PlacedBlock | None) -> tuple[Op, ...]:
-            # Options without effect share a placed block, and so its operators.
-            if id(placed) not in made:
-                made[id(placed)] = ()
-                if placed:
-                    block, shape = placed[0], (batch_size, *placed[1])
-                    made[id(placed)] = (
-                        block.ops(shape, dtype=dtype)
-                        if integers_throughout
-                        else _block_ops(block, shape, dtype)
-                    )
-            return made[id(placed)]
+            if placed is None:
+                return ()
+            # Rows and slots with equal blocks share their operators: there are far fewer of them.
+            if placed not in made:
+                block, shape = placed[0], (batch_size, *placed[1])
+                made[placed] = (
+                    block.ops(shape, dtype=dtype)
+                    if integers_throughout
+                    else _block_ops(block, shape, dtype)
+                )
+            return made[placed]
 
         return CostTable(
             cardinalities=tuple(int(count) for count in cardinalities(self.decisions)),

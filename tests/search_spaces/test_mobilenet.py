@@ -12,10 +12,9 @@ from search_spaces.base import cardinalities
 from search_spaces.channels import round_channels
 from search_spaces.mobilenet import (
     InvertedResidual,
-    MobileNetHead,
     MobileNetStage,
-    MobileNetStem,
 )
+from tests.search_spaces.published import mobilenet_v3_large
 from tests.search_spaces.strategies import spaces, spaces_and_genotypes
 
 
@@ -176,33 +175,12 @@ def test_squeeze_excite_costs_two_small_layers_with_bias() -> None:
 
 
 def test_mobilenet_v3_large_has_its_published_size() -> None:
-    # Howard et al. 2019, table 1: input, kernel, expansion, output, squeeze-excite, activation,
-    # stride. torchvision's mobilenet_v3_large has 5,483,032 parameters, 1,280 of which are the bias
-    # of the feature layer that the paper's network and this head do without; 219 million MACs in
-    # the paper.
-    rows = """
-        16 3 64 24 - relu 2 | 24 3 72 24 - relu 1 | 24 5 72 40 SE relu 2
-        40 5 120 40 SE relu 1 | 40 5 120 40 SE relu 1 | 40 3 240 80 - hard_swish 2
-        80 3 200 80 - hard_swish 1 | 80 3 184 80 - hard_swish 1 | 80 3 184 80 - hard_swish 1
-        80 3 480 112 SE hard_swish 1 | 112 3 672 112 SE hard_swish 1
-        112 5 672 160 SE hard_swish 2 | 160 5 960 160 SE hard_swish 1
-        160 5 960 160 SE hard_swish 1
-    """
-    blocks: list[Any] = [MobileNetStem(3, 16, 2)]
-    for row in " | ".join(rows.strip().splitlines()).split("|"):
-        reads, kernel, expanded, out, gate, activation, stride = row.split()
-        squeezed = round_channels(int(expanded) / 4) if gate == "SE" else 0
-        blocks.append(
-            InvertedResidual(
-                int(reads), int(expanded), int(out), int(kernel), int(stride), activation, squeezed
-            )
-        )
-    blocks.append(MobileNetHead(160, 960, 1280, 1000))
-    slots = tuple(f"block{i}" for i in range(len(blocks)))
-    architecture = Architecture("mobilenet", (224, 224, 3), slots, tuple(blocks))
-    workload = architecture.workload(batch_size=1, dtype="float32")
+    # torchvision's mobilenet_v3_large has 5,483,032 parameters, 1,280 of which are the bias of the
+    # feature layer that the paper's network and this head do without. The paper has 219 million
+    # MACs, its authors' table of trained networks (in Keras's documentation) 217 million.
+    workload = mobilenet_v3_large().workload(batch_size=1, dtype="float32")
     assert workload.params == 5_483_032 - 1_280
-    assert workload.macs == pytest.approx(219e6, rel=0.02)
+    assert round(workload.macs / 1e6) == 217
 
 
 @pytest.mark.parametrize(
