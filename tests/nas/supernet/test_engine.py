@@ -15,6 +15,7 @@ from nas.supernet.standalone import network_definition
 from search_spaces.base import cardinalities
 from tests.nas.supernet import tiny
 from tests.nas.supernet.executed import assert_subnet_equals_standalone, input64
+from tests.search_spaces.published import mobilenet_v3_large
 
 SPACE = tiny.space()
 CHAIN = BlockChain()
@@ -89,6 +90,12 @@ def test_the_modules_have_the_parameters_that_the_workload_counts(genotype: np.n
     shapes = network_definition(architecture, "stored", None)[1]
     workload = SPACE.workload(architecture, batch_size=1, dtype="float32")
     assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == workload.params
+
+
+def test_mobilenet_v3_large_has_its_published_parameters() -> None:
+    # torchvision's mobilenet_v3_large without the bias of the feature layer.
+    shapes = network_definition(mobilenet_v3_large(), "stored", None)[1]
+    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == 5_483_032 - 1_280
 
 
 def test_statistics_are_the_mean_over_the_batches() -> None:
