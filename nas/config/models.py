@@ -28,13 +28,13 @@ from latency_models import DEVICES
 from latency_models.measure import COMMAND, RUNTIMES
 from nas.data import DATASETS
 from nas.evolution.constraints import parse_constraint
-from search_spaces import MobileNetSpace, ResNetSpace, SearchSpace
+from search_spaces import MobileNetSpace, NasBench201Space, ResNetSpace, SearchSpace
 
 HOST = "host"
 """The device name that means the machine the search runs on."""
 
-SUPERNET_SPACES: Mapping[str, type[MobileNetSpace] | type[ResNetSpace]] = {
-    space.name: space for space in (MobileNetSpace, ResNetSpace)
+SUPERNET_SPACES: Mapping[str, type[MobileNetSpace] | type[NasBench201Space] | type[ResNetSpace]] = {
+    space.name: space for space in (MobileNetSpace, NasBench201Space, ResNetSpace)
 }
 """Search spaces whose networks can share a supernet's weights, by name."""
 

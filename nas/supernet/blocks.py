@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from nas.supernet.depthwise import Implementation
 from nas.supernet.layers import ConvNorm, Linear, Mode, SqueezeExcite, activate
 from nas.supernet.nasbench201 import (
+    CellTemplate,
+    CellTemplateModule,
     NasBench201CellModule,
     NasBench201HeadModule,
     NasBench201ReductionModule,
     NasBench201StemModule,
+    cell_template,
 )
 from nas.supernet.resnet import ResNetBottleneckModule, ResNetConvModule, ResNetHeadModule
 from nas.supernet.vit import ViTHeadModule, ViTLayerModule, ViTStemModule
@@ -117,6 +123,7 @@ MODULES: dict[type, type[nnx.Module]] = {
     MobileNetHead: MobileNetHeadModule,
     NasBench201Stem: NasBench201StemModule,
     NasBench201Cell: NasBench201CellModule,
+    CellTemplate: CellTemplateModule,
     NasBench201Reduction: NasBench201ReductionModule,
     NasBench201Head: NasBench201HeadModule,
     ResNetConv: ResNetConvModule,
@@ -126,13 +133,32 @@ MODULES: dict[type, type[nnx.Module]] = {
     ViTLayer: ViTLayerModule,
     ViTHead: ViTHeadModule,
 }
-"""The module of each block kind."""
+"""The module of each block kind, and of each template."""
+
+TEMPLATES: dict[type, Callable[[Any], tuple[Hashable, tuple[int, ...]]]] = {
+    NasBench201Cell: cell_template,
+}
+"""Block kinds of so many configurations that they are not compiled one by one: a function from a
+block to the template that runs in its place, and the choices that the template's module takes
+beside its input."""
+
+
+@lru_cache(maxsize=4096)
+def template_of(block: Block) -> tuple[Hashable, Int[np.ndarray, " choices"] | None]:
+    """What is compiled for a block, and what makes it that block: itself and None for most kinds.
+
+    A template has the parameters of all its blocks, by the names that they have in each.
+    """
+    if type(block) not in TEMPLATES:
+        return block, None
+    template, choices = TEMPLATES[type(block)](block)
+    return template, np.array(choices, np.int32)
 
 
 def build_block(
-    block: Block, *, mode: Mode, implementation: Implementation | None = None, rngs: nnx.Rngs
+    block: Hashable, *, mode: Mode, implementation: Implementation | None = None, rngs: nnx.Rngs
 ) -> Any:
-    """The block's module with freshly initialised parameters.
+    """The block's or the template's module with freshly initialised parameters.
 
     Raises:
         ValueError: If no module is known for the block's kind.

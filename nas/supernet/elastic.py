@@ -1,16 +1,17 @@
 """Shared weights, and how a subnet's weights are cut from them.
 
-For every slot of the space the supernet holds the largest block's parameters. A smaller block takes
-the first channels of each, and for a smaller kernel the centre of the larger one, multiplied by a
-learned matrix that all channels share (Cai et al., "Once-for-All", ICLR 2020, section 3.3, kernel
-transformation matrices).
+For every place of the space the supernet holds the parameters of the largest block, or those of its
+template. A block takes the ones that it has by their names: of each the first channels, and for a
+smaller kernel the centre of the larger one, multiplied by a learned matrix that all channels share
+(Cai et al., "Once-for-All", ICLR 2020, section 3.3, kernel transformation matrices).
 
 Weights are nested pure dicts of arrays,
-`{slot: {"block": ..., "kernel_transforms": {"5to3": [9, 9], ...}}}`.
+`{place: {"block": ..., "kernel_transforms": {"5to3": [9, 9], ...}}}`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -19,7 +20,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from nas.supernet.blocks import build_block
+from nas.supernet.blocks import build_block, template_of
 from nas.supernet.depthwise import Implementation
 from nas.supernet.layers import Mode
 from search_spaces.base import Architecture, Block, BlockSlot, SearchSpace
@@ -31,7 +32,7 @@ class ElasticBlock(nnx.Module):
     """The largest block of a slot, and the matrices that make its kernel smaller."""
 
     def __init__(self, largest: Block, kernel_sizes: list[int], *, rngs: nnx.Rngs) -> None:
-        self.block = build_block(largest, mode="batch", rngs=rngs)
+        self.block = build_block(template_of(largest)[0], mode="batch", rngs=rngs)
         steps = zip(kernel_sizes[1:], kernel_sizes[:-1], strict=True)
         self.kernel_transforms = nnx.Dict(
             {f"{large}to{small}": nnx.Param(jnp.eye(small * small)) for large, small in steps}
@@ -39,15 +40,16 @@ class ElasticBlock(nnx.Module):
 
 
 class Supernet(nnx.Module):
-    """Every slot's elastic block."""
+    """The elastic block of every slot's every place."""
 
     def __init__(self, space: SearchSpace, *, rngs: nnx.Rngs) -> None:
         largest = space.decode(space.largest)
         blocks = dict(zip(largest.slots, largest.blocks, strict=True))
         self.slots = nnx.Dict(
             {
-                slot.name: ElasticBlock(blocks[slot.name], _kernel_sizes(slot), rngs=rngs)
+                place: ElasticBlock(blocks[place], _kernel_sizes(slot), rngs=rngs)
                 for slot in space.slots
+                for place in slot.places
             }
         )
 
@@ -65,9 +67,9 @@ def initial_weights(space: SearchSpace, *, seed: int) -> Weights:
 
 @lru_cache(maxsize=4096)
 def block_definition(
-    block: Block, mode: Mode, implementation: Implementation | None
+    block: Hashable, mode: Mode, implementation: Implementation | None
 ) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """The block's graph definition, and the shapes of its parameters and of its statistics."""
+    """Graph definition of a block or template, and the shapes of its parameters and statistics."""
     abstract = nnx.eval_shape(
         lambda: build_block(block, mode=mode, implementation=implementation, rngs=nnx.Rngs(0))
     )
@@ -75,10 +77,33 @@ def block_definition(
     return definition, nnx.to_pure_dict(params), nnx.to_pure_dict(statistics)
 
 
-def cut_block(shared: Weights, block: Block) -> Weights:
-    """Parameters of `block` from its slot's shared weights; differentiable."""
+def cut_block(shared: Weights, block: Hashable) -> Weights:
+    """Parameters of a block or template from its place's shared weights; differentiable."""
     _, shapes, _ = block_definition(block, "batch", None)
     return _cut(shared["block"], shapes, shared.get("kernel_transforms", {}))
+
+
+def cut_statistics(statistics: dict[str, Any], block: Block) -> dict[str, Any]:
+    """Those of a block, from what its template left."""
+    return _cut(statistics, block_definition(block, "batch", None)[2], {})
+
+
+def uncut_statistics(statistics: dict[str, Any], block: Block) -> dict[str, Any]:
+    """A block's statistics as its template takes them, zeros for what is not in the block."""
+    template, choices = template_of(block)
+    if choices is None:
+        return statistics
+    return _filled(statistics, block_definition(template, "batch", None)[2])
+
+
+def _filled(some: dict[str, Any], shapes: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, inner in shapes.items():
+        if isinstance(inner, dict):
+            found[name] = _filled(some.get(name, {}), inner)
+        else:
+            found[name] = some[name] if name in some else np.zeros(inner.shape, inner.dtype)
+    return found
 
 
 def cut_network(weights: Weights, architecture: Architecture) -> Weights:

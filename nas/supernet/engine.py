@@ -5,37 +5,54 @@ step. Instead each block configuration is compiled on its own, with the slicing 
 weights inside, and Python chains them: forward keeps what each block's pullback needs, backward
 walks the chain in reverse and adds to the gradients. After the blocks of a space have been seen, a
 new subnet compiles nothing, and it computes only what it has.
+
+Of block kinds with very many configurations it is the template that is compiled, see
+`nas.supernet.blocks.TEMPLATES`; which of its blocks runs is then an argument.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
 
-from nas.supernet.elastic import Weights, block_definition, cut_block
+from nas.supernet.blocks import template_of
+from nas.supernet.elastic import (
+    Weights,
+    block_definition,
+    cut_block,
+    cut_statistics,
+    uncut_statistics,
+)
 from nas.supernet.layers import Mode
 from search_spaces.base import Architecture, Block, SearchSpace
 
 BATCH_AXIS = "batch"
 
 
+Choices: TypeAlias = Int[np.ndarray, " choices"] | None
+"""What makes a template one of its blocks; None where the block itself is compiled."""
+
+
 @dataclass(frozen=True)
 class BlockFunctions:
-    """The compiled functions of one block configuration.
+    """The compiled functions of one block configuration, or of one template.
 
     Attributes:
-        forward: `(shared, x) -> (y, pullback)`; the pullback is a pytree of what backward needs.
+        forward: `(shared, x, choices) -> (y, pullback)`; the pullback is a pytree of what backward
+            needs.
         backward: `(pullback, dy, gradients) -> (gradients, dx)`; the given gradients' buffers are
             re-used.
-        calibrate: `(shared, x) -> (y, statistics)`, normalised with the batch's statistics.
-        infer: `(shared, statistics, x) -> y`, normalised with the given statistics.
+        calibrate: `(shared, x, choices) -> (y, statistics)`, normalised with the batch's
+            statistics. A template's are zero for what did not run.
+        infer: `(shared, statistics, x, choices) -> y`, normalised with the given statistics.
     """
 
     forward: Callable[..., Any]
@@ -45,11 +62,20 @@ class BlockFunctions:
 
 
 @dataclass(frozen=True)
+class Link:
+    """One block of a subnet's chain."""
+
+    place: str
+    block: Block
+    functions: BlockFunctions
+    choices: Choices
+
+
+@dataclass(frozen=True)
 class Tape:
     """What the backward pass of one subnet needs, in the order of its chain."""
 
-    slots: tuple[str, ...]
-    blocks: tuple[Block, ...]
+    links: list[Link]
     pullbacks: list[Any]
 
 
@@ -63,10 +89,10 @@ class BlockChain:
 
     def __init__(self, mesh: Mesh | None = None) -> None:
         self._mesh = mesh
-        self._functions: dict[tuple[Block, bool], BlockFunctions] = {}
+        self._functions: dict[tuple[Hashable, bool], BlockFunctions] = {}
 
-    def functions(self, block: Block, *, first: bool = False) -> BlockFunctions:
-        """The block's functions, built on first use; XLA compiles them on their first call."""
+    def functions(self, block: Hashable, *, first: bool = False) -> BlockFunctions:
+        """A block's or template's functions, built on first use, compiled on their first call."""
         key = (block, first)
         if key not in self._functions:
             self._functions[key] = self._build(block, first)
@@ -76,12 +102,13 @@ class BlockChain:
         self, weights: Weights, architecture: Architecture, images: Float[Array, "n h w c"]
     ) -> tuple[Float[Array, "n classes"], Tape]:
         """Logits with batch statistics, and the tape that `backward` takes."""
-        pullbacks: list[Any] = []
+        tape = Tape([], [])
         x = images
-        for slot, block in zip(architecture.slots, architecture.blocks, strict=True):
-            x, pullback = self.functions(block, first=not pullbacks).forward(weights[slot], x)
-            pullbacks.append(pullback)
-        return x, Tape(architecture.slots, architecture.blocks, pullbacks)
+        for link in self._links(architecture):
+            x, pullback = link.functions.forward(weights[link.place], x, link.choices)
+            tape.links.append(link)
+            tape.pullbacks.append(pullback)
+        return x, tape
 
     def backward(
         self, tape: Tape, d_logits: Float[Array, "n classes"], gradients: Weights
@@ -89,10 +116,9 @@ class BlockChain:
         """Adds a subnet's gradients to `gradients`, consuming their buffers and the tape."""
         gradients = dict(gradients)
         dy = d_logits
-        for position in reversed(range(len(tape.blocks))):
-            functions = self.functions(tape.blocks[position], first=position == 0)
-            slot = tape.slots[position]
-            gradients[slot], dy = functions.backward(tape.pullbacks.pop(), dy, gradients[slot])
+        for link in reversed(tape.links):
+            before = gradients[link.place]
+            gradients[link.place], dy = link.functions.backward(tape.pullbacks.pop(), dy, before)
         return gradients
 
     def calibrate(
@@ -110,16 +136,18 @@ class BlockChain:
         """
         totals: dict[str, Any] | None = None
         count = 0
+        links = list(self._links(architecture))
         for x in batches:
             found: dict[str, Any] = {}
-            for slot, block in zip(architecture.slots, architecture.blocks, strict=True):
-                first = slot == architecture.slots[0]
-                x, found[slot] = self.functions(block, first=first).calibrate(weights[slot], x)
+            for link in links:
+                shared = weights[link.place]
+                x, found[link.place] = link.functions.calibrate(shared, x, link.choices)
             totals = found if totals is None else _add(totals, found)
             count += 1
         if totals is None:
             raise ValueError("calibrate: expected at least one batch, got none")
-        return totals if count == 1 else _divide(totals, count)
+        means = totals if count == 1 else _divide(totals, count)
+        return {link.place: cut_statistics(means[link.place], link.block) for link in links}
 
     def infer(
         self,
@@ -130,29 +158,35 @@ class BlockChain:
     ) -> Float[Array, "n classes"]:
         """Logits with the given statistics."""
         x = images
-        for slot, block in zip(architecture.slots, architecture.blocks, strict=True):
-            functions = self.functions(block, first=slot == architecture.slots[0])
-            x = functions.infer(weights[slot], statistics[slot], x)
+        for link in self._links(architecture):
+            own = uncut_statistics(statistics[link.place], link.block)
+            x = link.functions.infer(weights[link.place], own, x, link.choices)
         return x
 
-    def _build(self, block: Block, first: bool) -> BlockFunctions:
-        def run(shared: Weights, x: Array) -> Array:
-            return _apply(block, "batch", cut_block(shared, block), None, x)[0]
+    def _links(self, architecture: Architecture) -> Iterator[Link]:
+        for place, block in zip(architecture.slots, architecture.blocks, strict=True):
+            compiled, choices = template_of(block)
+            functions = self.functions(compiled, first=place == architecture.slots[0])
+            yield Link(place, block, functions, choices)
 
-        def forward(shared: Weights, x: Array) -> Any:
+    def _build(self, block: Hashable, first: bool) -> BlockFunctions:
+        def run(shared: Weights, x: Array, choices: Array | None) -> Array:
+            return _apply(block, "batch", cut_block(shared, block), None, x, choices)[0]
+
+        def forward(shared: Weights, x: Array, choices: Array | None) -> Any:
             if first:
-                return jax.vjp(lambda params: run(params, x), shared)
-            return jax.vjp(run, shared, x)
+                return jax.vjp(lambda shared: run(shared, x, choices), shared)
+            return jax.vjp(lambda shared, x: run(shared, x, choices), shared, x)
 
         def backward(pullback: Any, dy: Array, gradients: Weights) -> tuple[Weights, Array | None]:
             found, *dx = pullback(dy)
             return jax.tree.map(jnp.add, gradients, found), (dx[0] if dx else None)
 
-        def calibrate(shared: Weights, x: Array) -> tuple[Array, Any]:
-            return _apply(block, "batch", cut_block(shared, block), None, x)
+        def calibrate(shared: Weights, x: Array, choices: Array | None) -> tuple[Array, Any]:
+            return _apply(block, "batch", cut_block(shared, block), None, x, choices)
 
-        def infer(shared: Weights, statistics: Any, x: Array) -> Array:
-            return _apply(block, "stored", cut_block(shared, block), statistics, x)[0]
+        def infer(shared: Weights, statistics: Any, x: Array, choices: Array | None) -> Array:
+            return _apply(block, "stored", cut_block(shared, block), statistics, x, choices)[0]
 
         shardings: dict[str, Any] = {}
         if self._mesh is not None:
@@ -168,13 +202,18 @@ class BlockChain:
 
 
 def _apply(
-    block: Block, mode: Mode, params: Weights, statistics: Any, x: Array
+    block: Hashable,
+    mode: Mode,
+    params: Weights,
+    statistics: Any,
+    x: Array,
+    choices: Array | None,
 ) -> tuple[Array, dict[str, Any]]:
     definition, _, shapes = block_definition(block, mode, None)
     if statistics is None:
         statistics = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, x.dtype), shapes)
     module = nnx.merge(definition, params, statistics)
-    y = module(x)
+    y = module(x) if choices is None else module(x, choices)
     return y, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
 
 
@@ -219,22 +258,23 @@ def warm_up(chain: BlockChain, space: SearchSpace, weights: Weights, *, batch_si
         batch_size: Images at a time.
 
     Returns:
-        How many configurations there were: blocks of different fields, input shapes or largest
-        blocks to cut their weights from.
+        How many configurations there were: blocks or templates of different fields, input shapes
+        or largest blocks to cut their weights from.
     """
     seen: set[Any] = set()
     for slot in space.slots:
-        shared, first = weights[slot.name], slot is space.slots[0]
+        shared, first = weights[slot.places[0]], slot is space.slots[0]
         leaves = jax.tree.leaves(shared)
         for block, shape in {placed for placed in slot.rows if placed is not None}:
-            key = (block, shape, first, tuple(leaf.shape for leaf in leaves))
+            compiled, choices = template_of(block)
+            key = (compiled, shape, first, tuple(leaf.shape for leaf in leaves))
             if key in seen:
                 continue
             seen.add(key)
-            functions = chain.functions(block, first=first)
+            functions = chain.functions(compiled, first=first)
             x = jnp.zeros((batch_size, *shape), leaves[0].dtype)
-            y, pullback = functions.forward(shared, x)
+            y, pullback = functions.forward(shared, x, choices)
             functions.backward(pullback, y, jax.tree.map(jnp.zeros_like, shared))
-            _, statistics = functions.calibrate(shared, x)
-            functions.infer(shared, statistics, x)
+            _, statistics = functions.calibrate(shared, x, choices)
+            functions.infer(shared, statistics, x, choices)
     return len(seen)

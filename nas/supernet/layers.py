@@ -20,6 +20,7 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Float
 
+from nas.supernet.convolution import convolve
 from nas.supernet.depthwise import Implementation, default_implementation, depthwise_conv
 
 Mode: TypeAlias = Literal["batch", "stored", "folded"]
@@ -149,21 +150,7 @@ class ConvNorm(nnx.Module):
     def _convolve(self, x: Array, kernel: Array) -> Array:
         if self.depthwise:
             return depthwise_conv(x, kernel, stride=self.stride, implementation=self.implementation)
-        return _convolve(x, kernel, stride=self.stride, implementation=self.implementation)
-
-
-def _convolve(x: Array, kernel: Array, *, stride: int, implementation: Implementation) -> Array:
-    size = kernel.shape[0]
-    if size == 1 and stride == 1 and implementation == "shifted":
-        y = x.reshape(-1, x.shape[-1]) @ kernel[0, 0]
-        return y.reshape(*x.shape[:-1], kernel.shape[-1])
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        (stride, stride),
-        [(size // 2, size // 2)] * 2,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
+        return convolve(x, kernel, stride=self.stride, implementation=self.implementation)
 
 
 class Norm(nnx.Module):
@@ -219,7 +206,7 @@ class Conv(nnx.Module):
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w co"]:
         """Convolves at stride 1."""
         kernel = self.kernel[...]
-        return _convolve(x, kernel, stride=1, implementation=self.implementation)
+        return convolve(x, kernel, stride=1, implementation=self.implementation)
 
 
 def mean_pool_3x3(

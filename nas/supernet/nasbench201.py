@@ -1,16 +1,23 @@
-"""NAS-Bench-201's blocks as Flax NNX modules."""
+"""NAS-Bench-201's blocks as Flax NNX modules.
+
+A cell's edge has a kernel and a norm of its own for each operation that convolves, named by nodes
+and operation. In the supernet an edge has them all, and which operation runs is an argument.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from nas.supernet.depthwise import Implementation, default_implementation
 from nas.supernet.layers import Conv, ConvNorm, Linear, Mode, Norm, activate, mean_pool_3x3
+from nas.supernet.switch import switch
 from search_spaces.nasbench201 import NasBench201Head, NasBench201Reduction, NasBench201Stem
-from search_spaces.nasbench201_cell import KERNELS, NasBench201Cell
+from search_spaces.nasbench201_cell import EDGES, KERNELS, OPERATIONS, NasBench201Cell
 
 
 class NasBench201StemModule(nnx.Module):
@@ -41,38 +48,106 @@ class NasBench201CellModule(nnx.Module):
     ) -> None:
         self.edges = block.edges
         self.implementation: Implementation = implementation or default_implementation()
-        channels = block.in_channels
-        self.convs = nnx.Dict(
-            {
-                f"node{target}_from{source}": ConvNorm(
-                    channels,
-                    channels,
-                    kernel=KERNELS[operation],
-                    rngs=rngs,
-                    mode=mode,
-                    implementation=implementation,
-                )
-                for source, target, operation in block.edges
-                if operation in KERNELS
-            }
-        )
+        options: Any = {"rngs": rngs, "implementation": implementation, "mode": mode}
+        self.convs = _convs(block.in_channels, block.edges, **options)
 
     def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
         """Features to features."""
         nodes: dict[int, Array] = {0: x}
         for source, target, operation in self.edges:
-            y = self._edge(nodes[source], source, target, operation)
+            conv = self.convs.get(_conv_name(source, target, operation))
+            y = _run_edge(operation, conv, nodes[source], self.implementation)
             nodes[target] = nodes[target] + y if target in nodes else y
         return nodes[3] if 3 in nodes else x * 0
 
-    def _edge(self, x: Array, source: int, target: int, operation: str) -> Array:
-        if operation == "none":
-            return x * 0
-        if operation == "skip_connect":
-            return x
-        if operation == "avg_pool_3x3":
-            return mean_pool_3x3(x, implementation=self.implementation)
-        return self.convs[f"node{target}_from{source}"](activate(x, "relu"))
+
+def _convs(channels: int, edges: Iterable[tuple[int, int, str]], **options: Any) -> nnx.Dict[Any]:
+    return nnx.Dict(
+        {
+            _conv_name(source, target, operation): ConvNorm(
+                channels, channels, kernel=KERNELS[operation], **options
+            )
+            for source, target, operation in edges
+            if operation in KERNELS
+        }
+    )
+
+
+def _conv_name(source: int, target: int, operation: str) -> str:
+    return f"node{target}_from{source}_{operation}"
+
+
+def _run_edge(operation: str, conv: Any, x: Array, implementation: Implementation) -> Array:
+    if operation == "none":
+        return x * 0
+    if operation == "skip_connect":
+        return x
+    if operation == "avg_pool_3x3":
+        return mean_pool_3x3(x, implementation=implementation)
+    return conv(activate(x, "relu"))
+
+
+@dataclass(frozen=True)
+class CellTemplate:
+    """Stands for every cell of a width; its choices are the operation of each edge."""
+
+    channels: int
+
+
+def cell_template(block: NasBench201Cell) -> tuple[CellTemplate, tuple[int, ...]]:
+    """The template of a cell, and its choices: edges that do not run are none."""
+    running = {(source, target): operation for source, target, operation in block.edges}
+    choices = [OPERATIONS.index(running.get(edge, "none")) for edge in EDGES]
+    return CellTemplate(block.in_channels), tuple(choices)
+
+
+class CellTemplateModule(nnx.Module):
+    """Every operation of every edge, of which it runs the chosen ones.
+
+    The statistics of what does not run stay as they are.
+    """
+
+    def __init__(
+        self,
+        block: CellTemplate,
+        *,
+        rngs: nnx.Rngs,
+        implementation: Implementation | None = None,
+        mode: Mode,
+    ) -> None:
+        self.implementation: Implementation = implementation or default_implementation()
+        options: Any = {"rngs": rngs, "implementation": implementation, "mode": mode}
+        edges = [(*edge, operation) for edge in EDGES for operation in KERNELS]
+        self.convs = _convs(block.channels, edges, **options)
+
+    def __call__(
+        self, x: Float[Array, "n h w c"], choices: Int[Array, " edges"]
+    ) -> Float[Array, "n h w c"]:
+        """Features to features."""
+        nodes: dict[int, Array] = {0: x}
+        for choice, (source, target) in zip(choices, EDGES, strict=True):
+            y = self._edge(choice, nodes[source], source, target)
+            nodes[target] = nodes[target] + y if target in nodes else y
+        return nodes[3]
+
+    def _edge(self, choice: Array, x: Array, source: int, target: int) -> Array:
+        convs = nnx.Dict(
+            {operation: self.convs[_conv_name(source, target, operation)] for operation in KERNELS}
+        )
+        definition, params, statistics = nnx.split(convs, nnx.Param, nnx.BatchStat)
+
+        def branch(operation: str) -> Callable[..., Any]:
+            def run(params: Any, statistics: Any, x: Array) -> tuple[Array, Any]:
+                own = nnx.merge(definition, params, statistics)
+                y = _run_edge(operation, own.get(operation), x, self.implementation)
+                return y, nnx.state(own, nnx.BatchStat)
+
+            return run
+
+        branches = [branch(operation) for operation in OPERATIONS]
+        y, statistics = switch(choice, branches, params, statistics, x)
+        nnx.update(convs, statistics)
+        return y
 
 
 class NasBench201ReductionModule(nnx.Module):

@@ -14,6 +14,7 @@ from nas.supernet.engine import BlockChain, distillation_loss, smooth_targets, w
 from nas.supernet.standalone import network_definition
 from search_spaces.base import cardinalities
 from tests.nas.supernet import tiny
+from tests.nas.supernet.compilations import counted_compilations
 from tests.nas.supernet.executed import assert_subnet_equals_standalone, input64
 from tests.search_spaces.published import mobilenet_v3_large
 
@@ -131,27 +132,18 @@ def test_a_new_subnet_compiles_nothing_once_the_blocks_are_warm() -> None:
         statistics = chain.calibrate(weights, architecture, [images, images])
         chain.infer(weights, architecture, statistics, images).block_until_ready()
 
-    compiled: list[str] = []
-
-    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
-        if "backend_compile" in event:
-            compiled.append(event)
-
     # Depth decides how many statistics are averaged, so each depth is seen once.
     for first, second in ((0, 0), (0, 1), (1, 0), (1, 1)):
         genotype = made.smallest
         genotype[[2, 7]] = first, second
         use(genotype)
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        sampled = np.unique(made.sample(200, np.random.default_rng(0)), axis=0)[-30:]
+    sampled = np.unique(made.sample(200, np.random.default_rng(0)), axis=0)[-30:]
+    with counted_compilations() as compiled:
         for genotype in sampled:
             use(genotype)
         assert compiled == []
         jax.jit(lambda x: x * 2.345)(images)
-        assert compiled  # the count counts
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
+    assert compiled  # the count counts
     assert len(sampled) == 30
 
 
