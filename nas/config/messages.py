@@ -17,7 +17,7 @@ MOST_SHOWN = 3
 
 UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument", "unexpected_property")
 
-UNION_TAGS = ("<all>", "<choices>")
+UNION_TAGS = ("<all>", "<choices>", "<count>")
 """Marks that alternatives leave in pydantic's paths; no key is spelt so."""
 
 PHRASES = {

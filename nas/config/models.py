@@ -130,10 +130,64 @@ class SpaceConfig(Section):
         return self
 
 
-class TrainConfig(Section):
-    """How the supernet is trained: SGD with momentum, sandwich rule, in-place distillation."""
+def _opening_form(value: Any) -> str:
+    return "<all>" if isinstance(value, str) else "<count>"
 
-    epochs: PositiveCount = 30
+
+class PhaseConfig(Section):
+    """A part of training with the strategy progressive; has its own learning rate schedule."""
+
+    epochs: PositiveCount
+    open: dict[
+        str,
+        Annotated[
+            Annotated[Literal["all"], Tag("<all>")] | Annotated[int, Field(ge=2), Tag("<count>")],
+            Discriminator(_opening_form),
+        ],
+    ] = {}
+    """For each kind of decision (the last part of its name, such as kernel or depth) the number of
+    its largest options that are drawn from now on, or all; kinds that no phase has named yet stay
+    at their largest option. Empty in the first phase, which trains the largest network."""
+    learning_rate: PositiveFloat | None = None
+    """Its highest value; null for that of the whole training."""
+    warmup_epochs: Annotated[float, Field(ge=0.0)] | None = None
+    """null for that of the whole training in the first phase, and for 0 in the others."""
+    subnets: PositiveCount = 1
+    """Subnets drawn each step."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_warmup(self.warmup_epochs or 0.0, self.epochs)
+        return self
+
+
+def _check_warmup(warmup_epochs: float, epochs: int) -> None:
+    if warmup_epochs > epochs:
+        raise ValueError(f"warmup_epochs must be at most epochs, {epochs}, got {warmup_epochs:g}")
+
+
+def _default_epochs(given: Mapping[str, Any]) -> int:
+    return sum(phase.epochs for phase in given["phases"]) or 30
+
+
+def _default_random_subnets(given: Mapping[str, Any]) -> int:
+    return 2 if given["strategy"] == "sandwich" else 0
+
+
+class TrainConfig(Section):
+    """How the supernet is trained: SGD with momentum, a cosine schedule, and one of three
+    strategies, which choose the subnets of a step and what they learn from.
+    """
+
+    strategy: Literal["sandwich", "single_path", "progressive"] = "sandwich"
+    """sandwich: the largest subnet learns from the labels, the smallest and random ones from it;
+    single_path: one random subnet a step, from the labels; progressive: the largest network first,
+    which then teaches subnets of ever more options."""
+    phases: tuple[PhaseConfig, ...] = ()
+    """With the strategy progressive, what opens when; empty for Once-for-All's phases, scaled to
+    the epochs: the largest network, smaller kernels, less depth, then all other decisions."""
+    epochs: PositiveCount = Field(default_factory=_default_epochs)
+    """30, or those of the phases, unless given."""
     batch_size: PositiveCount = 64
     """Images a step, over all workers together."""
     learning_rate: PositiveFloat = 0.1
@@ -142,8 +196,11 @@ class TrainConfig(Section):
     momentum: Fraction = 0.9
     weight_decay: Annotated[float, Field(ge=0.0)] = 3e-5
     label_smoothing: Fraction = 0.1
-    random_subnets: Count = 2
-    """Subnets drawn each step, besides the smallest and the largest."""
+    random_subnets: Count = Field(default_factory=_default_random_subnets)
+    """With the strategy sandwich, subnets drawn each step besides the smallest and the largest; 2
+    unless given."""
+    kd_ratio: Annotated[float, Field(ge=0.0)] = 1.0
+    """With the strategy progressive, how much the teacher's predictions count beside the labels."""
     checkpoint_every: PositiveCount = 1
     """Epochs between two checkpoints."""
     validation_images: PositiveCount = 1000
@@ -157,11 +214,8 @@ class TrainConfig(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.warmup_epochs > self.epochs:
-            raise ValueError(
-                f"train.warmup_epochs must be at most train.epochs, {self.epochs}, "
-                f"got {self.warmup_epochs:g}"
-            )
+        _check_warmup(self.warmup_epochs, self.epochs)
+        self._check_strategy()
         if self.executor == "in_process" and self.workers != 1:
             raise ValueError(
                 f"train.workers must be 1 for the executor in_process, got {self.workers}"
@@ -172,6 +226,23 @@ class TrainConfig(Section):
                 f"got {self.batch_size}"
             )
         return self
+
+    def _check_strategy(self) -> None:
+        if self.phases and self.strategy != "progressive":
+            raise ValueError(
+                f"phases must be empty unless strategy is progressive, got {len(self.phases)} for "
+                f"{self.strategy}"
+            )
+        total = sum(phase.epochs for phase in self.phases)
+        if self.phases and self.epochs != total:
+            raise ValueError(
+                f"epochs must be left out or those of the phases, {total}, got {self.epochs}"
+            )
+        if self.random_subnets and self.strategy != "sandwich":
+            raise ValueError(
+                f"random_subnets must be 0 or left out unless strategy is sandwich, got "
+                f"{self.random_subnets} for {self.strategy}"
+            )
 
 
 def _default_samples(given: Mapping[str, Any]) -> int:

@@ -17,7 +17,7 @@ from nas.errors import WorkerError
 from nas.execution.base import one_line
 from nas.execution.cluster import worker_environment
 from nas.supernet.job import TrainingJob
-from nas.supernet.training import Progress
+from nas.supernet.progress import Progress
 
 MAX_RESTARTS = 3
 POLL_S = 0.5

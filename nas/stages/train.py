@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from nas.config import Config
+from nas.config import Config, TrainConfig
 from nas.stages.progress import StageProgress, duration
 from nas.stages.setting import Setting, prepare_process
 from nas.study import Study
 from nas.supernet.job import TrainingJob
-from nas.supernet.training import Progress, Recipe
+from nas.supernet.progress import Progress
+from nas.supernet.recipe import Phase, Recipe
 
 
 def train(study: Study, config: Config) -> None:
@@ -48,6 +49,8 @@ def training_job(setting: Setting) -> TrainingJob:
     """The config's training as one picklable value."""
     train, augment = setting.config.train, setting.config.data.augment
     recipe = Recipe(
+        strategy=train.strategy,
+        phases=_phases(train),
         epochs=train.epochs,
         batch_size=train.batch_size,
         learning_rate=train.learning_rate,
@@ -56,6 +59,7 @@ def training_job(setting: Setting) -> TrainingJob:
         weight_decay=train.weight_decay,
         label_smoothing=train.label_smoothing,
         random_subnets=train.random_subnets,
+        kd_ratio=train.kd_ratio,
         checkpoint_every=train.checkpoint_every,
         crop_padding=augment.crop_padding,
         flip=augment.flip,
@@ -69,6 +73,22 @@ def training_job(setting: Setting) -> TrainingJob:
         checkpoints=setting.checkpoints,
         validation_images=train.validation_images,
         calibration_images=setting.config.search.calibration_images,
+    )
+
+
+def _phases(train: TrainConfig) -> tuple[Phase, ...]:
+    warmups = [train.warmup_epochs, *[0.0] * len(train.phases)]
+    return tuple(
+        Phase(
+            epochs=phase.epochs,
+            open=phase.open,
+            learning_rate=train.learning_rate
+            if phase.learning_rate is None
+            else phase.learning_rate,
+            warmup_epochs=warmup if phase.warmup_epochs is None else phase.warmup_epochs,
+            subnets=phase.subnets,
+        )
+        for phase, warmup in zip(train.phases, warmups, strict=False)
     )
 
 

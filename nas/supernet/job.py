@@ -14,7 +14,10 @@ from nas.evaluation.subnets import SubnetEvaluation
 from nas.supernet.checkpoint import Checkpoints
 from nas.supernet.elastic import Weights
 from nas.supernet.engine import BATCH_AXIS, BlockChain
-from nas.supernet.training import Progress, Recipe, SupernetTrainer, train_supernet
+from nas.supernet.progress import Progress
+from nas.supernet.recipe import Recipe
+from nas.supernet.trainer import SupernetTrainer
+from nas.supernet.training import train_supernet
 from search_spaces.base import SearchSpace
 
 
@@ -47,15 +50,11 @@ class TrainingJob:
         trainer = SupernetTrainer(self.space, dataset, self.recipe, seed=self.seed, mesh=mesh)
         checkpoints = Checkpoints(self.checkpoints)
         try:
-            train_supernet(
-                trainer, checkpoints, validate=self._validation(dataset, trainer), report=report
-            )
+            train_supernet(trainer, checkpoints, validate=self._validation(dataset), report=report)
         finally:
             checkpoints.close()
 
-    def _validation(
-        self, dataset: Dataset, trainer: SupernetTrainer
-    ) -> Callable[[Weights], dict[str, float]]:
+    def _validation(self, dataset: Dataset) -> Callable[[Weights], dict[str, float]]:
         """Accuracy of the largest and the smallest subnet; in the first process only."""
         chain = BlockChain()
         count = min(self.validation_images, len(dataset.search))
@@ -73,9 +72,10 @@ class TrainingJob:
                 seed=self.seed,
                 chain=chain,
             )
+            ends = {"largest": self.space.largest, "smallest": self.space.smallest}
             return {
-                "largest": evaluation.accuracy(trainer.largest, split).accuracy,
-                "smallest": evaluation.accuracy(trainer.smallest, split).accuracy,
+                name: evaluation.accuracy(self.space.decode(genotype), split).accuracy
+                for name, genotype in ends.items()
             }
 
         return validate

@@ -19,7 +19,8 @@ from nas.supernet.depthwise import Implementation
 from nas.supernet.elastic import Weights, cut_network
 from nas.supernet.engine import distillation_loss, smooth_targets
 from nas.supernet.layers import Mode, fold
-from nas.supernet.training import Recipe, build_optimizer
+from nas.supernet.optimizer import build_optimizer
+from nas.supernet.recipe import Recipe
 from search_spaces.base import Architecture
 
 

@@ -125,6 +125,18 @@ def test_a_resolved_config_reads_back_equal(
     assert parse_config(written, source="test") == config
 
 
+def test_a_strategy_decides_how_many_epochs_and_subnets_there_are_unless_given():
+    phases = [{"epochs": 4}, {"epochs": 3, "open": {"kernel": 2, "depth": "all"}}]
+    progressive = {"strategy": "progressive", "phases": phases}
+    config = parse_config(document(train=progressive), source="test")
+    assert (config.train.epochs, config.train.random_subnets) == (7, 0)
+    assert config.train.phases[1].open == {"kernel": 2, "depth": "all"}
+    written = yaml.safe_load(yaml.safe_dump(config.to_document()))
+    assert parse_config(written, source="test") == config
+    plain = parse_config(document(), source="test").train
+    assert (plain.strategy, plain.epochs, plain.random_subnets) == ("sandwich", 30, 2)
+
+
 def test_every_option_of_a_resnet_space_has_a_default_and_can_be_given():
     published = parse_config(document(space={"name": "resnet"}), source="test")
     made = published.space.build(image_shape=(224, 224, 3), classes=10)
@@ -158,7 +170,28 @@ MISTAKES = {
     "verify.remeasure=yes": 'verify.remeasure must be true or false, got "yes"',
     "train.learning_rate=.nan": "train.learning_rate must be a finite number, got NaN",
     "train=fast": 'train must be a mapping, got "fast"',
-    "train.warmup_epochs=99": "train.warmup_epochs must be at most train.epochs, 30, got 99",
+    "train.warmup_epochs=99": "train.warmup_epochs must be at most epochs, 30, got 99",
+    "train.strategy=fair": (
+        "train.strategy must be one of 'sandwich', 'single_path' or 'progressive'"
+    ),
+    "train={strategy: single_path, random_subnets: 1}": (
+        "train.random_subnets must be 0 or left out unless strategy is sandwich, got 1"
+    ),
+    "train.phases=[{epochs: 2}]": (
+        "train.phases must be empty unless strategy is progressive, got 1"
+    ),
+    "train={strategy: progressive, epochs: 3, phases: [{epochs: 2}]}": (
+        "train.epochs must be left out or those of the phases, 2, got 3"
+    ),
+    "train={strategy: progressive, phases: [{epochs: 2, open: {kernel: 1}}]}": (
+        "train.phases.0.open.kernel must be at least 2, got 1"
+    ),
+    "train={strategy: progressive, phases: [{epochs: 2, open: {kernel: some}}]}": (
+        "train.phases.0.open.kernel must be one of 'all', got \"some\""
+    ),
+    "train={strategy: progressive, phases: [{epochs: 2, warmup_epochs: 3}]}": (
+        "train.phases.0.warmup_epochs must be at most epochs, 2, got 3"
+    ),
     "train={executor: in_process, workers: 2}": "train.workers must be 1 for the",
     "train.workers=3": "train.batch_size must be a multiple of train.workers, 3, got 64",
     "data=null": "data must be a mapping, got null",

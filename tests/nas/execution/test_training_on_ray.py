@@ -14,7 +14,7 @@ from nas.errors import WorkerError
 from nas.execution.cluster import start_ray, stop_ray
 from nas.execution.training import train_on_ray
 from nas.supernet.checkpoint import load_weights
-from nas.supernet.training import Progress
+from nas.supernet.progress import Progress
 from tests.nas.execution import training_jobs
 
 pytestmark = [

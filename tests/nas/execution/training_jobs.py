@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nas.data import Dataset
 from nas.supernet.job import TrainingJob
-from nas.supernet.training import SupernetTrainer
+from nas.supernet.trainer import SupernetTrainer
 from tests.nas.supernet import tiny
 
 

@@ -9,15 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nas.data import augment, epoch_order, prepare
 from nas.supernet.checkpoint import Checkpoints, load_weights
-from nas.supernet.engine import BlockChain
-from nas.supernet.training import (
-    Progress,
-    Recipe,
-    SupernetTrainer,
-    build_optimizer,
-    train_supernet,
-)
+from nas.supernet.engine import BlockChain, distillation_loss, smooth_targets
+from nas.supernet.optimizer import build_optimizer
+from nas.supernet.progress import Progress
+from nas.supernet.recipe import Phase, Recipe
+from nas.supernet.trainer import SupernetTrainer
+from nas.supernet.training import train_supernet
 from tests.nas.supernet import tiny
 
 SPACE = tiny.small_space(kernel_sizes=[3, 5], depths=[1])
@@ -94,11 +93,35 @@ def test_nesterov_momentum() -> None:
 
 
 def test_a_step_averages_the_gradients_of_its_subnets() -> None:
-    made = trainer(tiny.recipe(random_subnets=2))
-    networks = made.subnets(3)
-    assert [len(networks), networks[0], networks[1]] == [4, made.largest, made.smallest]
-    assert networks == trainer(tiny.recipe(random_subnets=2)).subnets(3)
-    assert made.subnets(4) != networks
+    rate = 0.5
+    made = trainer(
+        tiny.recipe(momentum=0.0, weight_decay=0.0, learning_rate=rate, crop_padding=0, cutout=0)
+    )
+    weights = jax.tree.map(jnp.asarray, tiny.random_weights(SPACE))
+    rows = epoch_order(64, seed=5, epoch=0)[:32]
+    split, data = made.dataset.train, made.dataset
+    key = jax.random.fold_in(jax.random.key(5), 0)
+    images = prepare(
+        augment(key, split.images[rows], crop_padding=0, flip=True, cutout=0),
+        mean=data.mean.astype(np.float32),
+        std=data.std.astype(np.float32),
+        resolution=8,
+    )
+    gradients = jax.tree.map(jnp.zeros_like, weights)
+    targets = None
+    for lesson in made.strategy.lessons(0):
+        logits, tape = CHAIN.forward(weights, SPACE.decode(lesson.genotype), images)
+        if targets is None:
+            targets = smooth_targets(jnp.asarray(split.labels[rows]), logits, 0.1)
+        _, d_logits = distillation_loss(logits, targets)
+        if lesson.labels:
+            targets = jax.nn.softmax(logits)
+        gradients = CHAIN.backward(tape, d_logits, gradients)
+    expected = jax.tree.map(lambda w, g: w - rate * g / 3, weights, gradients)
+    state, _ = made.train_step({**made.initial_state(), "weights": weights})
+    found, expected = flattened(state["weights"]), flattened(expected)
+    for name, leaf in found.items():
+        np.testing.assert_allclose(leaf, expected[name], rtol=1e-4, atol=1e-6, err_msg=name)
 
 
 @pytest.fixture(scope="module")
@@ -142,11 +165,44 @@ def test_interrupted_training_ends_with_the_same_weights_bit_for_bit(
         np.testing.assert_array_equal(leaf, straight[0][name], err_msg=name)
 
 
+PHASES = Phase(1, {}, 0.1, 0.0, 1), Phase(2, {"kernel": "all"}, 0.05, 0.0, 2)
+
+
+def test_the_teacher_is_the_largest_network_as_the_first_phase_left_it(tmp_path: Path) -> None:
+    recipe = tiny.recipe(strategy="progressive", phases=PHASES, random_subnets=0)
+    made = trainer(recipe)
+    assert made.steps == 6
+    states: list[dict[str, Any]] = []
+    state = made.initial_state()
+    for step in range(6):
+        if step in (2, 5):
+            states.append(jax.tree.map(np.asarray, state))
+        state, _ = made.train_step(state)
+    after_first, late = states
+    kept, weights = flattened(state["teacher"]), flattened(after_first["weights"])
+    for name, leaf in flattened(late["teacher"]).items():
+        np.testing.assert_array_equal(leaf, weights[name], err_msg=name)
+        np.testing.assert_array_equal(leaf, kept[name], err_msg=name)
+    assert any((leaf != kept[name]).any() for name, leaf in flattened(state["weights"]).items())
+    # Stopped after the first phase, and in the middle of an epoch of the second.
+    for stopped in states:
+        resumed = jax.tree.map(jnp.asarray, {k: v for k, v in stopped.items() if k != "step"})
+        resumed["step"] = int(stopped["step"])
+        checkpoints = Checkpoints(tmp_path / str(resumed["step"]))
+        checkpoints.save(resumed)
+        again = checkpoints.restore(made.initial_state())
+        checkpoints.close()
+        while again["step"] < 6:
+            again, _ = trainer(recipe).train_step(again)
+        for name, leaf in flattened(again["weights"]).items():
+            np.testing.assert_array_equal(leaf, flattened(state["weights"])[name], err_msg=name)
+
+
 def test_every_weight_is_trained() -> None:
     made = trainer()
     weights = jax.tree.map(jnp.asarray, tiny.random_weights(SPACE))
     before = flattened(weights)
-    state = {"weights": weights, "optimizer": made.optimizer.init(weights), "step": 0}
+    state = {**made.initial_state(), "weights": weights}
     after = flattened(made.train_step(state)[0]["weights"])
     unchanged = [name for name in after if np.array_equal(after[name], before[name])]
     # A shift of what the next block's first convolution reads is lost in the norm after it.

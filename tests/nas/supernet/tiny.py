@@ -8,8 +8,8 @@ import numpy as np
 from nas.data import Dataset, Split
 from nas.data.dataset import channel_statistics
 from nas.supernet.elastic import Weights, initial_weights
+from nas.supernet.recipe import Recipe
 from nas.supernet.standalone import StandaloneNetwork, network_definition
-from nas.supernet.training import Recipe
 from search_spaces import Architecture, MobileNetOptions, MobileNetSpace, SearchSpace
 from search_spaces.mobilenet import MobileNetStage
 
@@ -84,6 +84,8 @@ def dataset(*, train: int = 64, search: int = 37, test: int = 20) -> Dataset:
 
 def recipe(**changes: Any) -> Recipe:
     chosen: dict[str, Any] = {
+        "strategy": "sandwich",
+        "phases": (),
         "epochs": 2,
         "batch_size": 32,
         "learning_rate": 0.1,
@@ -92,6 +94,7 @@ def recipe(**changes: Any) -> Recipe:
         "weight_decay": 1e-4,
         "label_smoothing": 0.1,
         "random_subnets": 1,
+        "kd_ratio": 1.0,
         "checkpoint_every": 1,
         "crop_padding": 1,
         "flip": True,

@@ -1,0 +1,35 @@
+"""What training tells while it runs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training is.
+
+    Attributes:
+        step: Steps done, of `steps` in all.
+        epoch: Epochs done, with fraction.
+        loss: Mean cross-entropy on the labels, of each step's first subnet, since the last report.
+        images_per_s: Training images a second since the last report, each counted once for all
+            subnets.
+        validation: After an epoch, what `validate` returned; empty otherwise.
+    """
+
+    step: int
+    steps: int
+    epoch: float
+    loss: float
+    images_per_s: float
+    validation: dict[str, float] = field(default_factory=dict[str, float])
+    epoch_images: int = 1
+    epoch_steps: int = 1
+
+    @property
+    def eta_s(self) -> float:
+        """Seconds left at the current rate."""
+        images = (self.steps - self.step) * self.epoch_images / self.epoch_steps
+        return images / self.images_per_s if self.images_per_s > 0 else math.inf

@@ -1,0 +1,227 @@
+"""One step of training the shared weights: subnets forward and backward, then one update.
+
+The order of images, the augmentation and the subnets of a step are functions of the seed and the
+step, so that training continues from a checkpoint as if it had not stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, Int
+
+from nas.data import Dataset, Split, augment, epoch_order, prepare
+from nas.supernet.elastic import Weights, initial_weights
+from nas.supernet.engine import BATCH_AXIS, BlockChain, distillation_loss, smooth_targets
+from nas.supernet.optimizer import build_optimizer
+from nas.supernet.phases import PlannedPhase, plan_phases
+from nas.supernet.recipe import Recipe
+from nas.supernet.strategies import build_strategy
+from search_spaces.base import Architecture, SearchSpace
+
+State = dict[str, Any]
+"""What a checkpoint holds: `weights`, the `optimizer`'s state, the number of the next `step`, and
+where the strategy is progressive the frozen `teacher`."""
+
+
+class SupernetTrainer:
+    """One process's part in training; with a mesh over several, each holds its share of the batch.
+
+    Args:
+        space: What can be built.
+        dataset: Only `train` is used.
+        recipe: How to train.
+        seed: Decides initial weights, order, augmentation and subnets.
+        mesh: Devices to spread the batch over, with one axis named `batch`.
+
+    Raises:
+        ValueError: If the training split is smaller than a batch, or the recipe's phases do not fit
+            the space.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        dataset: Dataset,
+        recipe: Recipe,
+        *,
+        seed: int,
+        mesh: Mesh | None = None,
+    ) -> None:
+        self.space, self.dataset, self.recipe = space, dataset, recipe
+        self.seed, self.mesh = seed, mesh
+        self.chain = BlockChain(mesh)
+        self.steps_per_epoch = len(dataset.train) // recipe.batch_size
+        if self.steps_per_epoch == 0:
+            raise ValueError(
+                f"train.batch_size must be at most the {len(dataset.train)} training images, "
+                f"got {recipe.batch_size}"
+            )
+        self.phases = plan_phases(space, recipe, steps_per_epoch=self.steps_per_epoch)
+        self.steps = self.phases[-1].start + self.phases[-1].steps
+        self.strategy = build_strategy(space, recipe, self.phases, seed=seed)
+        self._optimizers = [self._optimizer(phase) for phase in self.phases]
+        self._updates: list[Callable[..., Any]] = [
+            jax.jit(partial(_update, optimizer), donate_argnums=(0, 1))
+            for optimizer in self._optimizers
+        ]
+
+    def initial_state(self) -> State:
+        """What training starts from."""
+        weights = self._replicate(initial_weights(self.space, seed=self.seed))
+        state: State = {
+            "weights": weights,
+            "optimizer": self._optimizers[0].init(weights),
+            "step": 0,
+        }
+        if self.recipe.strategy == "progressive":
+            state["teacher"] = _copy(weights)
+        return state
+
+    def train_step(self, state: State) -> tuple[State, Array]:
+        """One update; the given state's buffers are consumed.
+
+        Returns:
+            The new state, and the loss of the step's first subnet on the labels.
+        """
+        step = int(state["step"])
+        position = max(i for i, phase in enumerate(self.phases) if phase.start <= step)
+        if position > 0 and step == self.phases[position].start:
+            state = self._begin_phase(state, position)
+        images, labels = self._batch(step)
+        weights = state["weights"]
+        gradients = _zeros_like(weights)
+        lessons = self.strategy.lessons(step)
+        teacher = self.strategy.teacher(lessons)
+        soft = None
+        if teacher is not None:
+            network = self.space.decode(teacher)
+            logits, _ = self.chain.forward(state["teacher"], network, self._input(images, network))
+            soft = jax.nn.softmax(logits)
+        losses: list[Array] = []
+        for lesson in lessons:
+            network = self.space.decode(lesson.genotype)
+            logits, tape = self.chain.forward(weights, network, self._input(images, network))
+            loss, d_logits = subnet_loss(
+                logits, labels, soft, lesson.labels, lesson.soft, self.recipe.label_smoothing
+            )
+            if soft is None and len(lessons) > 1:
+                soft = jax.nn.softmax(logits)
+            losses.append(loss)
+            gradients = self.chain.backward(tape, d_logits, gradients)
+        weights, optimizer = self._updates[position](
+            weights, state["optimizer"], gradients, len(lessons)
+        )
+        new = {**state, "weights": weights, "optimizer": optimizer, "step": step + 1}
+        return new, losses[0]
+
+    def _optimizer(self, phase: PlannedPhase) -> optax.GradientTransformation:
+        return build_optimizer(
+            self.recipe,
+            steps=phase.steps,
+            steps_per_epoch=self.steps_per_epoch,
+            learning_rate=phase.phase.learning_rate,
+            warmup_epochs=phase.phase.warmup_epochs,
+        )
+
+    def _begin_phase(self, state: State, position: int) -> State:
+        """A fresh optimizer; the largest network becomes the teacher after the first phase."""
+        weights = state["weights"]
+        teacher = _copy(weights) if position == 1 else state["teacher"]
+        optimizer = self._optimizers[position].init(weights)
+        return {**state, "weights": weights, "optimizer": optimizer, "teacher": teacher}
+
+    def _batch(self, step: int) -> tuple[Array, Array]:
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = epoch_order(len(self.dataset.train), seed=self.seed, epoch=epoch)
+        size = self.recipe.batch_size
+        rows = order[position * size : (position + 1) * size]
+        images, labels = self._share(self.dataset.train, rows)
+        key = jax.random.fold_in(jax.random.key(self.seed), step)
+        images = augment(
+            key,
+            images,
+            crop_padding=self.recipe.crop_padding,
+            flip=self.recipe.flip,
+            cutout=self.recipe.cutout,
+        )
+        return images, labels
+
+    def _share(self, split: Split, rows: np.ndarray) -> tuple[Array, Array]:
+        """The batch on the devices; of a batch over several processes, each loads its own rows."""
+        if self.mesh is None:
+            return jnp.asarray(split.images[rows]), jnp.asarray(split.labels[rows])
+        count, index = jax.process_count(), jax.process_index()
+        own = rows[index * len(rows) // count : (index + 1) * len(rows) // count]
+        sharding = NamedSharding(self.mesh, PartitionSpec(BATCH_AXIS))
+        images = jax.make_array_from_process_local_data(sharding, split.images[own])
+        return images, jax.make_array_from_process_local_data(sharding, split.labels[own])
+
+    def _input(self, images: Array, network: Architecture) -> Array:
+        return prepare(
+            images,
+            mean=self.dataset.mean.astype(np.float32),
+            std=self.dataset.std.astype(np.float32),
+            resolution=network.input_shape[0],
+        )
+
+    def _replicate(self, tree: Any) -> Any:
+        if self.mesh is None:
+            return tree
+        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
+
+
+@jax.jit
+def subnet_loss(
+    logits: Float[Array, "n classes"],
+    labels: Int[Array, " n"],
+    soft: Float[Array, "n classes"] | None,
+    label_weight: float,
+    soft_weight: float,
+    smoothing: float,
+) -> tuple[Float[Array, ""], Float[Array, "n classes"]]:
+    """A subnet's loss on the labels, and the gradient of what it learns from.
+
+    Args:
+        logits: Of the subnet.
+        labels: Smoothed by `smoothing`.
+        soft: What else it learns from: chances of each class; None for nothing else.
+        label_weight: Of the cross-entropy on the labels in what it learns from.
+        soft_weight: Of that on `soft`.
+        smoothing: See `smooth_targets`.
+    """
+    targets = smooth_targets(labels, logits, smoothing)
+    loss = -jnp.mean(jnp.sum(targets * jax.nn.log_softmax(logits), axis=-1))
+    learned = label_weight * targets
+    if soft is not None:
+        learned = learned + soft_weight * soft
+    return loss, distillation_loss(logits, learned)[1]
+
+
+def _update(
+    transformation: optax.GradientTransformation,
+    weights: Weights,
+    optimizer: Any,
+    gradients: Weights,
+    subnets: int,
+) -> tuple[Weights, Any]:
+    mean = jax.tree.map(lambda gradient: gradient / subnets, gradients)
+    updates, optimizer = transformation.update(mean, optimizer, weights)
+    return optax.apply_updates(weights, updates), optimizer  # pyright: ignore[reportReturnType]
+
+
+@jax.jit
+def _zeros_like(weights: Weights) -> Weights:
+    return jax.tree.map(jnp.zeros_like, weights)
+
+
+@jax.jit
+def _copy(weights: Weights) -> Weights:
+    return jax.tree.map(jnp.copy, weights)
