@@ -96,6 +96,18 @@ class MacsSampler:
             parts.append(self._networks.near(targets, rng))
         return self._space.canonical(np.concatenate(parts))
 
+    def sample_near(self, target: float, n: int, rng: np.random.Generator) -> Genotypes:
+        """`n` canonical genotypes, each as near to one number of MACs as a draw of `sample` is.
+
+        Raises:
+            ValueError: If the target is outside `macs_range`, or the range is so narrow that no
+                network was found in it.
+        """
+        low, high = self.macs_range
+        if not low <= target <= high:
+            raise ValueError(f"target: expected {low:.0f} to {high:.0f} MACs, got {target:g}")
+        return self._space.canonical(self._networks.near(np.full(n, target), rng))
+
 
 class _Networks(Protocol):
     """Where networks near a target come from."""

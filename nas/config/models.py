@@ -199,6 +199,12 @@ class TrainConfig(Section):
     random_subnets: Count = Field(default_factory=_default_random_subnets)
     """With the strategy sandwich, subnets drawn each step besides the smallest and the largest; 2
     unless given."""
+    sampling: Literal["uniform", "macs", "best_up", "worst_up"] = "uniform"
+    """How random subnets are drawn. uniform: each option equally often; macs: uniformly over
+    multiply-accumulates; best_up and worst_up, with the strategy sandwich only: of candidates with
+    equal multiply-accumulates the one that is estimated best, or worst."""
+    candidates: Annotated[int, Field(ge=2)] = 50
+    """Networks among which the best or the worst is chosen."""
     kd_ratio: Annotated[float, Field(ge=0.0)] = 1.0
     """With the strategy progressive, how much the teacher's predictions count beside the labels."""
     checkpoint_every: PositiveCount = 1
@@ -237,6 +243,15 @@ class TrainConfig(Section):
         if self.phases and self.epochs != total:
             raise ValueError(
                 f"epochs must be left out or those of the phases, {total}, got {self.epochs}"
+            )
+        if self.strategy == "progressive" and self.sampling != "uniform":
+            raise ValueError(
+                f"sampling must be uniform for the strategy progressive, got {self.sampling}"
+            )
+        if self.strategy != "sandwich" and self.sampling in ("best_up", "worst_up"):
+            raise ValueError(
+                f"sampling must be uniform or macs for the strategy {self.strategy}, got "
+                f"{self.sampling}"
             )
         if self.random_subnets and self.strategy != "sandwich":
             raise ValueError(

@@ -59,6 +59,8 @@ def training_job(setting: Setting) -> TrainingJob:
         weight_decay=train.weight_decay,
         label_smoothing=train.label_smoothing,
         random_subnets=train.random_subnets,
+        sampling=train.sampling,
+        candidates=train.candidates,
         kd_ratio=train.kd_ratio,
         checkpoint_every=train.checkpoint_every,
         crop_padding=augment.crop_padding,

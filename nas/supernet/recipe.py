@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 StrategyName: TypeAlias = Literal["sandwich", "single_path", "progressive"]
+SamplingName: TypeAlias = Literal["uniform", "macs", "best_up", "worst_up"]
 Opening: TypeAlias = int | Literal["all"]
 """How many of a decision's largest options subnets are drawn from."""
 
@@ -47,6 +48,8 @@ class Recipe:
     weight_decay: float
     label_smoothing: float
     random_subnets: int
+    sampling: SamplingName
+    candidates: int
     kd_ratio: float
     checkpoint_every: int
     crop_padding: int

@@ -13,7 +13,8 @@
 A step's gradients are averaged over its subnets. The papers' code adds them up, which for SGD is
 the same at a learning rate divided by the number of subnets.
 
-What is drawn is a function of the seed and the step, so that training resumes anywhere.
+What is drawn is a function of the seed, the step and what a sampler has seen, which checkpoints
+hold, so that training resumes anywhere.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 
 from nas.supernet.phases import PlannedPhase, resolution_column
 from nas.supernet.recipe import Recipe
+from nas.supernet.sampling import SamplerState, SubnetSampler
 from search_spaces.base import Genotype, SearchSpace
 
 
@@ -48,8 +50,8 @@ class Lesson:
 class Strategy(Protocol):
     """What every strategy offers."""
 
-    def lessons(self, step: int) -> list[Lesson]:
-        """The step's subnets, in the order in which they run."""
+    def lessons(self, step: int, seen: SamplerState) -> list[Lesson]:
+        """The step's subnets, in the order in which they run; what was `seen` guides samplers."""
         ...
 
     def teacher(self, lessons: Sequence[Lesson]) -> Genotype | None:
@@ -60,13 +62,16 @@ class Strategy(Protocol):
 class Sandwich:
     """Largest, smallest, and `random_subnets` others."""
 
-    def __init__(self, space: SearchSpace, recipe: Recipe, *, seed: int) -> None:
-        self._space, self._count, self._seed = space, recipe.random_subnets, seed
+    def __init__(
+        self, space: SearchSpace, sampler: SubnetSampler, recipe: Recipe, *, seed: int
+    ) -> None:
+        self._space, self._sampler = space, sampler
+        self._count, self._seed = recipe.random_subnets, seed
 
-    def lessons(self, step: int) -> list[Lesson]:
+    def lessons(self, step: int, seen: SamplerState) -> list[Lesson]:
         """The largest first, then the smallest."""
         rng = np.random.default_rng([self._seed, 1, step])
-        others = [self._space.smallest, *self._space.sample(self._count, rng)]
+        others = [self._space.smallest, *self._sampler.draw(self._count, rng, seen)]
         taught = [Lesson(genotype, 0.0, 1.0) for genotype in others]
         return [Lesson(self._space.largest, 1.0, 0.0), *taught]
 
@@ -77,13 +82,13 @@ class Sandwich:
 class SinglePath:
     """One subnet, on the labels."""
 
-    def __init__(self, space: SearchSpace, *, seed: int) -> None:
-        self._space, self._seed = space, seed
+    def __init__(self, sampler: SubnetSampler, *, seed: int) -> None:
+        self._sampler, self._seed = sampler, seed
 
-    def lessons(self, step: int) -> list[Lesson]:
+    def lessons(self, step: int, seen: SamplerState) -> list[Lesson]:
         """The only one."""
         rng = np.random.default_rng([self._seed, 1, step])
-        return [Lesson(self._space.sample(1, rng)[0], 1.0, 0.0)]
+        return [Lesson(self._sampler.draw(1, rng, seen)[0], 1.0, 0.0)]
 
     def teacher(self, lessons: Sequence[Lesson]) -> None:
         """None: all is learned from the labels."""
@@ -99,7 +104,7 @@ class Progressive:
         self._kd_ratio = recipe.kd_ratio
         self._resolution = resolution_column(space)
 
-    def lessons(self, step: int) -> list[Lesson]:
+    def lessons(self, step: int, seen: SamplerState) -> list[Lesson]:
         """As many as the phase says, all of one resolution."""
         rng = np.random.default_rng([self._seed, 1, step])
         phase = next(phase for phase in reversed(self._phases) if phase.start <= step)
@@ -117,11 +122,16 @@ class Progressive:
 
 
 def build_strategy(
-    space: SearchSpace, recipe: Recipe, phases: Sequence[PlannedPhase], *, seed: int
+    space: SearchSpace,
+    sampler: SubnetSampler,
+    phases: Sequence[PlannedPhase],
+    recipe: Recipe,
+    *,
+    seed: int,
 ) -> Strategy:
     """The recipe's strategy."""
     if recipe.strategy == "sandwich":
-        return Sandwich(space, recipe, seed=seed)
+        return Sandwich(space, sampler, recipe, seed=seed)
     if recipe.strategy == "single_path":
-        return SinglePath(space, seed=seed)
+        return SinglePath(sampler, seed=seed)
     return Progressive(space, phases, recipe, seed=seed)

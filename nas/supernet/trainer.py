@@ -23,12 +23,13 @@ from nas.supernet.engine import BATCH_AXIS, BlockChain, distillation_loss, smoot
 from nas.supernet.optimizer import build_optimizer
 from nas.supernet.phases import PlannedPhase, plan_phases
 from nas.supernet.recipe import Recipe
+from nas.supernet.sampling import build_sampler
 from nas.supernet.strategies import build_strategy
 from search_spaces.base import Architecture, SearchSpace
 
 State = dict[str, Any]
-"""What a checkpoint holds: `weights`, the `optimizer`'s state, the number of the next `step`, and
-where the strategy is progressive the frozen `teacher`."""
+"""What a checkpoint holds: `weights`, the `optimizer`'s state, what the `sampler` has seen, the
+number of steps done (`step`), and where the strategy is progressive the frozen `teacher`."""
 
 
 class SupernetTrainer:
@@ -66,7 +67,8 @@ class SupernetTrainer:
             )
         self.phases = plan_phases(space, recipe, steps_per_epoch=self.steps_per_epoch)
         self.steps = self.phases[-1].start + self.phases[-1].steps
-        self.strategy = build_strategy(space, recipe, self.phases, seed=seed)
+        self.sampler = build_sampler(space, recipe)
+        self.strategy = build_strategy(space, self.sampler, self.phases, recipe, seed=seed)
         self._optimizers = [self._optimizer(phase) for phase in self.phases]
         self._updates: list[Callable[..., Any]] = [
             jax.jit(partial(_update, optimizer), donate_argnums=(0, 1))
@@ -79,6 +81,7 @@ class SupernetTrainer:
         state: State = {
             "weights": weights,
             "optimizer": self._optimizers[0].init(weights),
+            "sampler": self._replicate(self.sampler.initial_state()),
             "step": 0,
         }
         if self.recipe.strategy == "progressive":
@@ -98,7 +101,7 @@ class SupernetTrainer:
         images, labels = self._batch(step)
         weights = state["weights"]
         gradients = _zeros_like(weights)
-        lessons = self.strategy.lessons(step)
+        lessons = self.strategy.lessons(step, state["sampler"])
         teacher = self.strategy.teacher(lessons)
         soft = None
         if teacher is not None:
@@ -119,7 +122,14 @@ class SupernetTrainer:
         weights, optimizer = self._updates[position](
             weights, state["optimizer"], gradients, len(lessons)
         )
-        new = {**state, "weights": weights, "optimizer": optimizer, "step": step + 1}
+        genotypes = [lesson.genotype for lesson in lessons]
+        new: State = {
+            **state,
+            "weights": weights,
+            "optimizer": optimizer,
+            "sampler": self.sampler.observe(state["sampler"], genotypes, losses),
+            "step": step + 1,
+        }
         return new, losses[0]
 
     def _optimizer(self, phase: PlannedPhase) -> optax.GradientTransformation:
@@ -173,9 +183,13 @@ class SupernetTrainer:
         )
 
     def _replicate(self, tree: Any) -> Any:
+        """JAX's arrays on every device; others stay in each process's memory."""
         if self.mesh is None:
             return tree
-        return jax.device_put(tree, NamedSharding(self.mesh, PartitionSpec()))
+        everywhere = NamedSharding(self.mesh, PartitionSpec())
+        return jax.tree.map(
+            lambda leaf: jax.device_put(leaf, everywhere) if isinstance(leaf, Array) else leaf, tree
+        )
 
 
 @jax.jit

@@ -119,6 +119,20 @@ def test_a_range_holds_all_draws(name: str) -> None:
 
 
 @large_spaces
+def test_networks_near_a_target_differ_and_are_near_it(name: str) -> None:
+    space = SPACES[name]
+    low, high = ends(space)
+    for share in (0.3, 0.7):
+        target = low + share * (high - low)
+        found = sampler(name).sample_near(target, 50, rng())
+        assert abs(macs(space, found) - target).max() <= TOLERANCE * (high - low)
+        assert len(np.unique(found, axis=0)) > 25
+        np.testing.assert_array_equal(space.canonical(found), found)
+    with pytest.raises(ValueError, match=f"expected {low:.0f} to {high:.0f} MACs, got 0"):
+        sampler(name).sample_near(0.0, 1, rng())
+
+
+@large_spaces
 def test_the_ends_can_be_asked_for(name: str) -> None:
     space = SPACES[name]
     low, high = ends(space)

@@ -180,6 +180,12 @@ MISTAKES = {
     "train.phases=[{epochs: 2}]": (
         "train.phases must be empty unless strategy is progressive, got 1"
     ),
+    "train={strategy: progressive, sampling: macs}": (
+        "train.sampling must be uniform for the strategy progressive, got macs"
+    ),
+    "train={strategy: single_path, sampling: best_up}": (
+        "train.sampling must be uniform or macs for the strategy single_path, got best_up"
+    ),
     "train={strategy: progressive, epochs: 3, phases: [{epochs: 2}]}": (
         "train.epochs must be left out or those of the phases, 2, got 3"
     ),

@@ -109,7 +109,7 @@ def test_a_step_averages_the_gradients_of_its_subnets() -> None:
     )
     gradients = jax.tree.map(jnp.zeros_like, weights)
     targets = None
-    for lesson in made.strategy.lessons(0):
+    for lesson in made.strategy.lessons(0, {}):
         logits, tape = CHAIN.forward(weights, SPACE.decode(lesson.genotype), images)
         if targets is None:
             targets = smooth_targets(jnp.asarray(split.labels[rows]), logits, 0.1)

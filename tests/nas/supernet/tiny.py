@@ -94,6 +94,8 @@ def recipe(**changes: Any) -> Recipe:
         "weight_decay": 1e-4,
         "label_smoothing": 0.1,
         "random_subnets": 1,
+        "sampling": "uniform",
+        "candidates": 10,
         "kd_ratio": 1.0,
         "checkpoint_every": 1,
         "crop_padding": 1,
