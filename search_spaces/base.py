@@ -41,7 +41,11 @@ class Decision:
 
 
 class Block(Protocol):
-    """One link of an architecture's chain: a frozen, hashable dataclass of plain fields."""
+    """One link of an architecture's chain: a frozen, hashable dataclass of plain fields.
+
+    It may have `droppable`: whether training may leave out what the block adds to its input
+    (drop-connect); its output is then a sum with its input, and nothing comes after that.
+    """
 
     kind: ClassVar[str]
 

@@ -81,6 +81,11 @@ class InvertedResidual:
         """Whether the input is added to the output."""
         return self.stride == 1 and self.in_channels == self.out_channels
 
+    @property
+    def droppable(self) -> bool:
+        """Whether what it adds to its input may be left out in training."""
+        return self.has_identity
+
     def ops(self, shape: tuple[int, ...], *, dtype: str) -> tuple[Op, ...]:
         """Operators on `[batch, height, width, in_channels]`."""
         chain = OpChain(self, shape, dtype)

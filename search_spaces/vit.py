@@ -83,6 +83,7 @@ class ViTLayer:
     """
 
     kind: ClassVar[str] = "vit_layer"
+    droppable: ClassVar[bool] = True
     in_channels: int
     heads: int
     head_channels: int

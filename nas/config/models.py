@@ -28,13 +28,15 @@ from latency_models import DEVICES
 from latency_models.measure import COMMAND, RUNTIMES
 from nas.data import DATASETS
 from nas.evolution.constraints import parse_constraint
-from search_spaces import MobileNetSpace, NasBench201Space, ResNetSpace, SearchSpace
+from search_spaces import MobileNetSpace, NasBench201Space, ResNetSpace, SearchSpace, ViTSpace
 
 HOST = "host"
 """The device name that means the machine the search runs on."""
 
-SUPERNET_SPACES: Mapping[str, type[MobileNetSpace] | type[NasBench201Space] | type[ResNetSpace]] = {
-    space.name: space for space in (MobileNetSpace, NasBench201Space, ResNetSpace)
+SupernetSpace = MobileNetSpace | NasBench201Space | ResNetSpace | ViTSpace
+
+SUPERNET_SPACES: Mapping[str, type[SupernetSpace]] = {
+    space.name: space for space in (MobileNetSpace, NasBench201Space, ResNetSpace, ViTSpace)
 }
 """Search spaces whose networks can share a supernet's weights, by name."""
 
@@ -175,8 +177,8 @@ def _default_random_subnets(given: Mapping[str, Any]) -> int:
 
 
 class TrainConfig(Section):
-    """How the supernet is trained: SGD with momentum, a cosine schedule, and one of three
-    strategies, which choose the subnets of a step and what they learn from.
+    """How the supernet is trained: the strategy, which chooses the subnets of a step and what they
+    learn from, the optimizer, and a learning rate that warms up and falls as a cosine.
     """
 
     strategy: Literal["sandwich", "single_path", "progressive"] = "sandwich"
@@ -193,8 +195,21 @@ class TrainConfig(Section):
     learning_rate: PositiveFloat = 0.1
     """Its highest value, after the warm-up."""
     warmup_epochs: Annotated[float, Field(ge=0.0)] = 1.0
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    """sgd is with Nesterov momentum; adamw is what transformers want, with learning rates near
+    0.001 and weight_decay near 0.05."""
     momentum: Fraction = 0.9
+    """With the optimizer adamw its beta 1; beta 2 is 0.999."""
     weight_decay: Annotated[float, Field(ge=0.0)] = 3e-5
+    """Of the kernels of products and convolutions; nothing else decays."""
+    clip_norm: Annotated[float, Field(ge=0.0)] = 0.0
+    """Norm to which longer gradients are shortened; 0 for none."""
+    ema_decay: Fraction = 0.0
+    """What the moving average of the weights keeps of itself at a step, such as 0.999; it is then
+    what is validated, searched and exported. 0 for no average."""
+    drop_connect: Fraction = 0.0
+    """Rate at which the largest subnet's last block that adds to its input leaves out what it adds,
+    for each image anew; earlier blocks' rates are lower, linearly. 0 for none."""
     label_smoothing: Fraction = 0.1
     random_subnets: Count = Field(default_factory=_default_random_subnets)
     """With the strategy sandwich, subnets drawn each step besides the smallest and the largest; 2
@@ -252,6 +267,11 @@ class TrainConfig(Section):
             raise ValueError(
                 f"sampling must be uniform or macs for the strategy {self.strategy}, got "
                 f"{self.sampling}"
+            )
+        if self.drop_connect and self.strategy == "single_path":
+            raise ValueError(
+                f"drop_connect must be 0 for the strategy single_path, which hardly trains the "
+                f"largest subnet, got {self.drop_connect:g}"
             )
         if self.random_subnets and self.strategy != "sandwich":
             raise ValueError(

@@ -13,6 +13,16 @@ from nas.supernet.elastic import Weights
 
 KEPT = 2
 
+State = dict[str, Any]
+"""Training between two steps: `weights`, the `optimizer`'s state, what the `sampler` has seen, the
+number of steps done (`step`), and where the recipe has them the moving `average` of the weights
+and the frozen `teacher`."""
+
+
+def trained_weights(state: State) -> Weights:
+    """The weights to validate, search and ship: the moving average where there is one."""
+    return state["average"] if "average" in state else state["weights"]
+
 
 class Checkpoints:
     """The checkpoints of one training run, by step; the last two are kept.
@@ -35,12 +45,12 @@ class Checkpoints:
         """Steps done at the newest checkpoint; None where there is none."""
         return self._manager.latest_step()
 
-    def save(self, state: dict[str, Any]) -> None:
-        """Writes `{"weights", "optimizer", "step"}`; complete once this returns."""
+    def save(self, state: State) -> None:
+        """Writes the state of the step that it names; complete once this returns."""
         self._manager.save(int(state["step"]), args=ocp.args.StandardSave(state))
         self._manager.wait_until_finished()
 
-    def restore(self, like: dict[str, Any]) -> dict[str, Any]:
+    def restore(self, like: State) -> State:
         """The newest state, placed like `like`; `like` itself where there is none.
 
         Raises:
@@ -64,7 +74,9 @@ class Checkpoints:
 
 
 def load_weights(directory: Path) -> Weights:
-    """The newest checkpoint's shared weights, as NumPy arrays, whatever processes wrote them.
+    """The newest checkpoint's trained weights, as NumPy arrays, whatever processes wrote them.
+
+    They are the moving average where training kept one.
 
     Raises:
         ValueError: If there is no checkpoint.
@@ -84,7 +96,7 @@ def load_weights(directory: Path) -> Weights:
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here),
             manager.item_metadata(step).tree,
         )
-        state = manager.restore(step, args=ocp.args.StandardRestore(saved))
+        state = dict(manager.restore(step, args=ocp.args.StandardRestore(saved)))
     finally:
         manager.close()
-    return jax.tree.map(np.asarray, state["weights"])
+    return jax.tree.map(np.asarray, trained_weights(state))

@@ -22,6 +22,7 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
+from jaxtyping import Key as KeyArray
 
 from nas.supernet.blocks import template_of
 from nas.supernet.elastic import (
@@ -72,11 +73,46 @@ class Link:
 
 
 @dataclass(frozen=True)
+class DropConnect:
+    """Leaves out what `droppable` blocks add to their input, for each image anew.
+
+    Stochastic depth: a block's branch is kept with a chance that falls linearly with depth, and
+    then counts as much more, so that its expected value stays (Huang et al., "Deep Networks with
+    Stochastic Depth", ECCV 2016, section 3; on the largest subnet only as in Yu et al., "BigNAS",
+    ECCV 2020, section 3).
+
+    Attributes:
+        key: A new one for every forward pass.
+        rate: With which the last block's branch is dropped.
+    """
+
+    key: KeyArray[Array, ""]
+    rate: float
+
+
+def drop_rates(architecture: Architecture, highest: float) -> dict[int, float]:
+    """By position in the chain, the rate of each block that is `droppable`."""
+    positions = [
+        position
+        for position, block in enumerate(architecture.blocks)
+        if getattr(block, "droppable", False)
+    ]
+    return {
+        position: highest * number / len(positions)
+        for number, position in enumerate(positions, start=1)
+    }
+
+
+@dataclass(frozen=True)
 class Tape:
-    """What the backward pass of one subnet needs, in the order of its chain."""
+    """What the backward pass of one subnet needs, in the order of its chain.
+
+    `kept` has what drop-connect scaled each image's branch by; None where it did nothing.
+    """
 
     links: list[Link]
     pullbacks: list[Any]
+    kept: list[Array | None]
 
 
 class BlockChain:
@@ -99,15 +135,26 @@ class BlockChain:
         return self._functions[key]
 
     def forward(
-        self, weights: Weights, architecture: Architecture, images: Float[Array, "n h w c"]
+        self,
+        weights: Weights,
+        architecture: Architecture,
+        images: Float[Array, "n h w c"],
+        *,
+        drop: DropConnect | None = None,
     ) -> tuple[Float[Array, "n classes"], Tape]:
         """Logits with batch statistics, and the tape that `backward` takes."""
-        tape = Tape([], [])
+        tape = Tape([], [], [])
+        rates = drop_rates(architecture, drop.rate) if drop else {}
         x = images
-        for link in self._links(architecture):
-            x, pullback = link.functions.forward(weights[link.place], x, link.choices)
+        for position, link in enumerate(self._links(architecture)):
+            y, pullback = link.functions.forward(weights[link.place], x, link.choices)
+            scale = None
+            if drop is not None and position in rates:
+                y, scale = _drop(x, y, drop.key, position, rates[position])
             tape.links.append(link)
             tape.pullbacks.append(pullback)
+            tape.kept.append(scale)
+            x = y
         return x, tape
 
     def backward(
@@ -116,9 +163,13 @@ class BlockChain:
         """Adds a subnet's gradients to `gradients`, consuming their buffers and the tape."""
         gradients = dict(gradients)
         dy = d_logits
-        for link in reversed(tape.links):
+        for link, scale in zip(reversed(tape.links), reversed(tape.kept), strict=True):
+            through, past = (dy, None) if scale is None else _divide_gradient(dy, scale)
             before = gradients[link.place]
-            gradients[link.place], dy = link.functions.backward(tape.pullbacks.pop(), dy, before)
+            found = link.functions.backward(tape.pullbacks.pop(), through, before)
+            gradients[link.place], dy = found
+            if past is not None and dy is not None:
+                dy = dy + past
         return gradients
 
     def calibrate(
@@ -215,6 +266,23 @@ def _apply(
     module = nnx.merge(definition, params, statistics)
     y = module(x) if choices is None else module(x, choices)
     return y, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
+
+
+@jax.jit
+def _drop(
+    x: Array, y: Array, key: KeyArray[Array, ""], position: int, rate: float
+) -> tuple[Array, Array]:
+    """Each image's branch `y - x` dropped or scaled up, and by what it was scaled."""
+    shape = (len(y), *[1] * (y.ndim - 1))
+    kept = jax.random.bernoulli(jax.random.fold_in(key, position), 1 - rate, shape)
+    scale = (kept / (1 - rate)).astype(y.dtype)
+    return x + (y - x) * scale, scale
+
+
+@jax.jit
+def _divide_gradient(dy: Array, scale: Array) -> tuple[Array, Array]:
+    """What goes back through a block whose branch was scaled, and what goes past it."""
+    return dy * scale, dy * (1 - scale)
 
 
 @jax.jit

@@ -16,12 +16,12 @@ import numpy as np
 from nas.supernet.recipe import Opening, Phase, Recipe
 from search_spaces.base import Genotype, Genotypes, SearchSpace, cardinalities
 
-RESOLUTION = "resolution"
+RESOLUTION, KERNEL, DEPTH = "resolution", "kernel", "depth"
 
 # Once-for-All's schedule on ImageNet, appendix B: the largest network, elastic kernels, and the two
 # stages in which first depth and then widths open.
 LARGEST = Phase(180, {}, learning_rate=2.6, warmup_epochs=0.0, subnets=1)
-KERNEL = Phase(125, {"kernel": "all"}, learning_rate=0.96, warmup_epochs=0.0, subnets=1)
+ELASTIC_KERNEL = Phase(125, {KERNEL: "all"}, learning_rate=0.96, warmup_epochs=0.0, subnets=1)
 TWO_OPTIONS = Phase(25, {}, learning_rate=0.08, warmup_epochs=0.0, subnets=1)
 ALL_OPTIONS = Phase(125, {}, learning_rate=0.24, warmup_epochs=0.0, subnets=1)
 _DEPTH_SUBNETS, _WIDTH_SUBNETS = 2, 4
@@ -57,6 +57,15 @@ class PlannedPhase:
         return space.canonical(drawn)
 
 
+def widths_of(space: SearchSpace, phase: PlannedPhase) -> Genotypes:
+    """The largest network at each width that is drawn in the phase."""
+    kinds = [kind_of(decision.name) for decision in space.decisions]
+    wide = np.array([kind not in (KERNEL, DEPTH, RESOLUTION) for kind in kinds])
+    below = np.arange(1 + np.max(phase.high - phase.low))[:, None]
+    narrowed = np.maximum(phase.high - below, phase.low)
+    return np.unique(np.where(wide, narrowed, space.largest), axis=0)
+
+
 def kind_of(name: str) -> str:
     """The kind of a decision by its name."""
     return name.rpartition(".")[2]
@@ -89,7 +98,7 @@ def plan_phases(
     for phase in phases:
         opened.update(phase.open)
         low, high = _bounds(space, opened)
-        widths = any(kind not in ("kernel", "depth") for kind in phase.open)
+        widths = any(kind not in (KERNEL, DEPTH) for kind in phase.open)
         steps = phase.epochs * steps_per_epoch
         planned.append(PlannedPhase(phase, start, steps, low, high, opens_widths=widths))
         start += steps
@@ -109,11 +118,11 @@ def default_phases(space: SearchSpace, recipe: Recipe) -> tuple[Phase, ...]:
         ValueError: If there are fewer epochs than phases.
     """
     sizes = _sizes(space)
-    widths = [kind for kind in sizes if kind not in ("kernel", "depth")]
+    widths = [kind for kind in sizes if kind not in (KERNEL, DEPTH)]
     phases = [LARGEST]
-    if "kernel" in sizes:
-        phases.append(KERNEL)
-    for kinds, subnets in ((["depth"], _DEPTH_SUBNETS), (widths, _WIDTH_SUBNETS)):
+    if KERNEL in sizes:
+        phases.append(ELASTIC_KERNEL)
+    for kinds, subnets in (([DEPTH], _DEPTH_SUBNETS), (widths, _WIDTH_SUBNETS)):
         present = [kind for kind in kinds if kind in sizes]
         most = max((sizes[kind] for kind in present), default=0)
         if most > 2:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 StrategyName: TypeAlias = Literal["sandwich", "single_path", "progressive"]
+OptimizerName: TypeAlias = Literal["sgd", "adamw"]
 SamplingName: TypeAlias = Literal["uniform", "macs", "best_up", "worst_up"]
 Opening: TypeAlias = int | Literal["all"]
 """How many of a decision's largest options subnets are drawn from."""
@@ -44,8 +45,12 @@ class Recipe:
     batch_size: int
     learning_rate: float
     warmup_epochs: float
+    optimizer: OptimizerName
     momentum: float
     weight_decay: float
+    clip_norm: float
+    ema_decay: float
+    drop_connect: float
     label_smoothing: float
     random_subnets: int
     sampling: SamplingName

@@ -19,7 +19,7 @@ from nas.supernet.depthwise import Implementation
 from nas.supernet.elastic import Weights, cut_network
 from nas.supernet.engine import distillation_loss, smooth_targets
 from nas.supernet.layers import Mode, fold
-from nas.supernet.optimizer import build_optimizer
+from nas.supernet.optimizer import averaged, build_optimizer
 from nas.supernet.recipe import Recipe
 from search_spaces.base import Architecture
 
@@ -91,7 +91,8 @@ def train_alone(
     Args:
         architecture: What is trained.
         dataset: Only `train` is used.
-        recipe: How; `random_subnets` and `checkpoint_every` do not matter here.
+        recipe: How; what is about subnets, phases, checkpoints and the largest network's
+            drop-connect does not matter here.
         seed: Decides initial weights, order and augmentation.
         start: Parameters to start from (fine-tuning); None is a fresh initialisation.
         calibration_images: Training images for the final BatchNorm statistics.
@@ -119,8 +120,14 @@ def train_alone(
 
     @jax.jit
     def step(
-        params: Weights, state: optax.OptState, key: Array, images: Array, labels: Array
-    ) -> tuple[Weights, optax.OptState, Array]:
+        params: Weights,
+        state: optax.OptState,
+        average: Weights | None,
+        updates: int,
+        key: Array,
+        images: Array,
+        labels: Array,
+    ) -> tuple[Weights, optax.OptState, Weights | None, Array]:
         images = augment(
             key, images, crop_padding=recipe.crop_padding, flip=recipe.flip, cutout=recipe.cutout
         )
@@ -129,22 +136,28 @@ def train_alone(
         loss, d_logits = distillation_loss(
             logits, smooth_targets(labels, logits, recipe.label_smoothing)
         )
-        updates, state = optimizer.update(pullback(d_logits)[0], state, params)
-        return optax.apply_updates(params, updates), state, loss  # pyright: ignore[reportReturnType]
+        changes, state = optimizer.update(pullback(d_logits)[0], state, params)
+        new: Any = optax.apply_updates(params, changes)
+        if average is not None:
+            average = averaged(average, new, decay=recipe.ema_decay, updates=updates)
+        return new, state, average, loss
 
-    state = optimizer.init(params)
+    state, average = optimizer.init(params), params if recipe.ema_decay else None
     for epoch in range(recipe.epochs):
         losses: list[Array] = []
         for position, (images, labels) in enumerate(_shuffled(dataset.train, recipe, seed, epoch)):
-            key = jax.random.fold_in(jax.random.key(seed), epoch * steps_per_epoch + position)
-            params, state, loss = step(params, state, key, images, labels)
+            done = epoch * steps_per_epoch + position
+            key = jax.random.fold_in(jax.random.key(seed), done)
+            params, state, average, loss = step(params, state, average, done, key, images, labels)
             losses.append(loss)
-        average = float(jnp.mean(jnp.stack(losses)))
-        if not np.isfinite(average):
+        mean_loss = float(jnp.mean(jnp.stack(losses)))
+        if not np.isfinite(mean_loss):
             raise FloatingPointError(
-                f"training diverged in epoch {epoch + 1}: the loss is {average}"
+                f"training diverged in epoch {epoch + 1}: the loss is {mean_loss}"
             )
-        report(epoch + 1, recipe.epochs, average)
+        report(epoch + 1, recipe.epochs, mean_loss)
+    if average is not None:
+        params = average
     rows = np.sort(
         np.random.default_rng([seed, 2]).choice(
             len(dataset.train), min(calibration_images, len(dataset.train)), replace=False

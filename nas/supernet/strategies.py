@@ -40,11 +40,13 @@ class Lesson:
         labels: Weight of the cross-entropy on the labels.
         soft: Weight of the cross-entropy on soft labels: the teacher's, or where there is none
             those of the step's first subnet.
+        drops: Whether drop-connect applies, which is for the largest subnet only.
     """
 
     genotype: Genotype
     labels: float
     soft: float
+    drops: bool = False
 
 
 class Strategy(Protocol):
@@ -73,7 +75,7 @@ class Sandwich:
         rng = np.random.default_rng([self._seed, 1, step])
         others = [self._space.smallest, *self._sampler.draw(self._count, rng, seen)]
         taught = [Lesson(genotype, 0.0, 1.0) for genotype in others]
-        return [Lesson(self._space.largest, 1.0, 0.0), *taught]
+        return [Lesson(self._space.largest, 1.0, 0.0, drops=True), *taught]
 
     def teacher(self, lessons: Sequence[Lesson]) -> None:
         """None: the largest subnet of the step teaches."""
@@ -109,7 +111,8 @@ class Progressive:
         rng = np.random.default_rng([self._seed, 1, step])
         phase = next(phase for phase in reversed(self._phases) if phase.start <= step)
         soft = self._kd_ratio if phase.start else 0.0
-        return [Lesson(genotype, 1.0, soft) for genotype in phase.sample(self._space, rng)]
+        drawn = phase.sample(self._space, rng)
+        return [Lesson(genotype, 1.0, soft, drops=phase.start == 0) for genotype in drawn]
 
     def teacher(self, lessons: Sequence[Lesson]) -> Genotype | None:
         """The largest network at the subnets' resolution; none in the first phase."""

@@ -16,20 +16,29 @@ import numpy as np
 import optax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
+from jaxtyping import Key as KeyArray
 
 from nas.data import Dataset, Split, augment, epoch_order, prepare
+from nas.supernet.checkpoint import State, trained_weights
 from nas.supernet.elastic import Weights, initial_weights
-from nas.supernet.engine import BATCH_AXIS, BlockChain, distillation_loss, smooth_targets
-from nas.supernet.optimizer import build_optimizer
-from nas.supernet.phases import PlannedPhase, plan_phases
+from nas.supernet.engine import (
+    BATCH_AXIS,
+    BlockChain,
+    DropConnect,
+    distillation_loss,
+    drop_rates,
+    smooth_targets,
+)
+from nas.supernet.importance import sort_channels
+from nas.supernet.optimizer import averaged, build_optimizer
+from nas.supernet.phases import PlannedPhase, plan_phases, widths_of
 from nas.supernet.recipe import Recipe
 from nas.supernet.sampling import build_sampler
 from nas.supernet.strategies import build_strategy
 from search_spaces.base import Architecture, SearchSpace
 
-State = dict[str, Any]
-"""What a checkpoint holds: `weights`, the `optimizer`'s state, what the `sampler` has seen, the
-number of steps done (`step`), and where the strategy is progressive the frozen `teacher`."""
+DROP_STREAM = 3
+"""What the step's key is folded with for drop-connect; augmentation uses 0 to 2."""
 
 
 class SupernetTrainer:
@@ -71,9 +80,14 @@ class SupernetTrainer:
         self.strategy = build_strategy(space, self.sampler, self.phases, recipe, seed=seed)
         self._optimizers = [self._optimizer(phase) for phase in self.phases]
         self._updates: list[Callable[..., Any]] = [
-            jax.jit(partial(_update, optimizer), donate_argnums=(0, 1))
+            jax.jit(partial(_update, optimizer, recipe.ema_decay), donate_argnums=(0, 1, 2))
             for optimizer in self._optimizers
         ]
+        if recipe.drop_connect and not drop_rates(space.decode(space.largest), 1.0):
+            raise ValueError(
+                f"train.drop_connect must be 0 for {space.name}, whose blocks do not end by adding "
+                f"to their input, got {recipe.drop_connect:g}"
+            )
 
     def initial_state(self) -> State:
         """What training starts from."""
@@ -84,6 +98,8 @@ class SupernetTrainer:
             "sampler": self._replicate(self.sampler.initial_state()),
             "step": 0,
         }
+        if self.recipe.ema_decay:
+            state["average"] = _copy(weights)
         if self.recipe.strategy == "progressive":
             state["teacher"] = _copy(weights)
         return state
@@ -97,8 +113,10 @@ class SupernetTrainer:
         step = int(state["step"])
         position = max(i for i, phase in enumerate(self.phases) if phase.start <= step)
         if position > 0 and step == self.phases[position].start:
-            state = self._begin_phase(state, position)
-        images, labels = self._batch(step)
+            state = self.begin_phase(state, position)
+        key = jax.random.fold_in(jax.random.key(self.seed), step)
+        images, labels = self._batch(step, key)
+        drop = DropConnect(jax.random.fold_in(key, DROP_STREAM), self.recipe.drop_connect)
         weights = state["weights"]
         gradients = _zeros_like(weights)
         lessons = self.strategy.lessons(step, state["sampler"])
@@ -111,7 +129,12 @@ class SupernetTrainer:
         losses: list[Array] = []
         for lesson in lessons:
             network = self.space.decode(lesson.genotype)
-            logits, tape = self.chain.forward(weights, network, self._input(images, network))
+            logits, tape = self.chain.forward(
+                weights,
+                network,
+                self._input(images, network),
+                drop=drop if lesson.drops and drop.rate else None,
+            )
             loss, d_logits = subnet_loss(
                 logits, labels, soft, lesson.labels, lesson.soft, self.recipe.label_smoothing
             )
@@ -119,8 +142,9 @@ class SupernetTrainer:
                 soft = jax.nn.softmax(logits)
             losses.append(loss)
             gradients = self.chain.backward(tape, d_logits, gradients)
-        weights, optimizer = self._updates[position](
-            weights, state["optimizer"], gradients, len(lessons)
+        updates = step - self.phases[position].start
+        weights, optimizer, average = self._updates[position](
+            weights, state["optimizer"], state.get("average"), gradients, len(lessons), updates
         )
         genotypes = [lesson.genotype for lesson in lessons]
         new: State = {
@@ -130,6 +154,8 @@ class SupernetTrainer:
             "sampler": self.sampler.observe(state["sampler"], genotypes, losses),
             "step": step + 1,
         }
+        if average is not None:
+            new["average"] = average
         return new, losses[0]
 
     def _optimizer(self, phase: PlannedPhase) -> optax.GradientTransformation:
@@ -141,20 +167,37 @@ class SupernetTrainer:
             warmup_epochs=phase.phase.warmup_epochs,
         )
 
-    def _begin_phase(self, state: State, position: int) -> State:
-        """A fresh optimizer; the largest network becomes the teacher after the first phase."""
-        weights = state["weights"]
-        teacher = _copy(weights) if position == 1 else state["teacher"]
-        optimizer = self._optimizers[position].init(weights)
-        return {**state, "weights": weights, "optimizer": optimizer, "teacher": teacher}
+    def begin_phase(self, state: State, position: int) -> State:
+        """What the phase at a position in `phases` starts from.
 
-    def _batch(self, step: int) -> tuple[Array, Array]:
+        The optimizer and the average start afresh. After the first phase the largest network
+        becomes the teacher. Where widths open, the channels inside blocks are put in order of
+        importance, those that were trained as a smaller width among themselves.
+        """
+        phase, weights = self.phases[position], state["weights"]
+        if phase.opens_widths:
+            before = widths_of(self.space, self.phases[position - 1])
+            trained = [self.space.decode(genotype) for genotype in before]
+            arrays = jax.tree.map(np.asarray, weights)
+            found = sort_channels(self.space, arrays, trained=trained)
+            weights = self._replicate(jax.tree.map(jnp.asarray, found))
+        new = {
+            **state,
+            "weights": weights,
+            "optimizer": self._optimizers[position].init(weights),
+        }
+        if position == 1:
+            new["teacher"] = _copy(trained_weights(state))
+        if "average" in state:
+            new["average"] = _copy(weights)
+        return new
+
+    def _batch(self, step: int, key: KeyArray[Array, ""]) -> tuple[Array, Array]:
         epoch, position = divmod(step, self.steps_per_epoch)
         order = epoch_order(len(self.dataset.train), seed=self.seed, epoch=epoch)
         size = self.recipe.batch_size
         rows = order[position * size : (position + 1) * size]
         images, labels = self._share(self.dataset.train, rows)
-        key = jax.random.fold_in(jax.random.key(self.seed), step)
         images = augment(
             key,
             images,
@@ -221,14 +264,20 @@ def subnet_loss(
 
 def _update(
     transformation: optax.GradientTransformation,
+    ema_decay: float,
     weights: Weights,
     optimizer: Any,
+    average: Weights | None,
     gradients: Weights,
     subnets: int,
-) -> tuple[Weights, Any]:
+    updates: int,
+) -> tuple[Weights, Any, Weights | None]:
     mean = jax.tree.map(lambda gradient: gradient / subnets, gradients)
-    updates, optimizer = transformation.update(mean, optimizer, weights)
-    return optax.apply_updates(weights, updates), optimizer  # pyright: ignore[reportReturnType]
+    changes, optimizer = transformation.update(mean, optimizer, weights)
+    new: Any = optax.apply_updates(weights, changes)
+    if average is not None:
+        average = averaged(average, new, decay=ema_decay, updates=updates)
+    return new, optimizer, average
 
 
 @jax.jit

@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from nas.supernet.checkpoint import Checkpoints
+from nas.supernet.checkpoint import Checkpoints, State, trained_weights
 from nas.supernet.elastic import Weights
 from nas.supernet.progress import Progress
-from nas.supernet.trainer import State, SupernetTrainer
+from nas.supernet.trainer import SupernetTrainer
 
 REPORT_EVERY_S = 1.0
 
@@ -82,7 +82,9 @@ def _epochs(
         losses.append(loss)
         if int(state["step"]) % trainer.steps_per_epoch == 0:
             loss.block_until_ready()
-            weights = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), state["weights"])
+            weights = jax.tree.map(
+                lambda leaf: jnp.asarray(np.asarray(leaf)), trained_weights(state)
+            )
             yield progress(validate(weights)), state
             since = time.perf_counter()
         elif time.perf_counter() - since >= REPORT_EVERY_S:

@@ -162,8 +162,8 @@ MISTAKES = {
     "space.stages.0.widht=3": "space.stages.0.widht is not a key; did you mean width?",
     "space.kernel_sizes=[three]": 'space.kernel_sizes.0 must be an integer, got "three"',
     "space.kernel_sizes=[4]": "space.kernel_sizes must be odd, got [4]",
-    "space.name=densenet": "space.name must be one of mobilenet, nasbench201, resnet, got",
-    "space.name=fbnet": "resnet, got 'fbnet'",
+    "space.name=densenet": "space.name must be one of mobilenet, nasbench201, resnet, vit, got",
+    "space.name=fbnet": "resnet, vit, got 'fbnet'",
     "seed='1'": 'seed must be an integer, got "1"',
     "seed=1.5": "seed must be an integer, got 1.5",
     "seed=true": "seed must be an integer, got true",
@@ -179,6 +179,9 @@ MISTAKES = {
     ),
     "train.phases=[{epochs: 2}]": (
         "train.phases must be empty unless strategy is progressive, got 1"
+    ),
+    "train={strategy: single_path, drop_connect: 0.2}": (
+        "train.drop_connect must be 0 for the strategy single_path"
     ),
     "train={strategy: progressive, sampling: macs}": (
         "train.sampling must be uniform for the strategy progressive, got macs"

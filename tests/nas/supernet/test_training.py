@@ -1,4 +1,4 @@
-"""Training: the optimizer's masks, the order of events, and that interruptions leave no trace."""
+"""Training: the order of events, and that interruptions leave no trace."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from nas.data import augment, epoch_order, prepare
+from nas.supernet import sampling
 from nas.supernet.checkpoint import Checkpoints, load_weights
 from nas.supernet.engine import BlockChain, distillation_loss, smooth_targets
-from nas.supernet.optimizer import build_optimizer
 from nas.supernet.progress import Progress
-from nas.supernet.recipe import Phase, Recipe
+from nas.supernet.recipe import Opening, Phase, Recipe
 from nas.supernet.trainer import SupernetTrainer
 from nas.supernet.training import train_supernet
 from tests.nas.supernet import tiny
@@ -51,45 +51,6 @@ def train(
 
 def nothing(_: Any) -> dict[str, float]:
     return {}
-
-
-def test_only_kernels_decay() -> None:
-    weights = jax.tree.map(jnp.asarray, tiny.random_weights(SPACE))
-    recipe = tiny.recipe(learning_rate=0.5, weight_decay=0.1, momentum=0.0)
-    optimizer = build_optimizer(recipe, steps=10, steps_per_epoch=5)
-    zeros = jax.tree.map(jnp.zeros_like, weights)
-    updates = flattened(optimizer.update(zeros, optimizer.init(weights), weights)[0])
-    for name, leaf in flattened(weights).items():
-        decays = name.endswith("/kernel")
-        np.testing.assert_allclose(updates[name], -0.5 * 0.1 * leaf if decays else 0, rtol=1e-5)
-    names = " ".join(updates)
-    assert "kernel_transforms/5to3" in names
-    assert "reduce/bias" in names
-    assert "conv/shift" in names
-
-
-def test_the_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
-    recipe = tiny.recipe(learning_rate=0.4, weight_decay=0.0, momentum=0.0, warmup_epochs=2)
-    optimizer = build_optimizer(recipe, steps=12, steps_per_epoch=1)
-    weights = {"kernel": jnp.zeros(1)}
-    state, rates = optimizer.init(weights), []
-    for _ in range(12):
-        updates, state = optimizer.update({"kernel": jnp.ones(1)}, state, weights)
-        rates.append(-float(updates["kernel"][0]))  # pyright: ignore
-    cosine = 0.2 * (1 + np.cos(np.pi * np.arange(10) / 10))
-    np.testing.assert_allclose(rates, [0, 0.2, *cosine], rtol=1e-5, atol=1e-7)
-
-
-def test_nesterov_momentum() -> None:
-    recipe = tiny.recipe(learning_rate=1.0, weight_decay=0.0, momentum=0.5, epochs=1000)
-    optimizer = build_optimizer(recipe, steps=1_000_000, steps_per_epoch=1000)
-    weights = {"kernel": jnp.zeros(1)}
-    state, moved = optimizer.init(weights), []
-    for _ in range(2):
-        updates, state = optimizer.update({"kernel": jnp.ones(1)}, state, weights)
-        moved.append(-float(updates["kernel"][0]))  # pyright: ignore
-    # v = 0.5 v + g, and the step is g + 0.5 v: 1 + 0.5 * 1, then 1 + 0.5 * 1.5.
-    np.testing.assert_allclose(moved, [1.5, 1.75], rtol=1e-5)
 
 
 def test_a_step_averages_the_gradients_of_its_subnets() -> None:
@@ -196,6 +157,77 @@ def test_the_teacher_is_the_largest_network_as_the_first_phase_left_it(tmp_path:
             again, _ = trainer(recipe).train_step(again)
         for name, leaf in flattened(again["weights"]).items():
             np.testing.assert_array_equal(leaf, flattened(state["weights"])[name], err_msg=name)
+
+
+def test_channels_are_sorted_where_widths_open_and_among_themselves_later() -> None:
+    space = tiny.small_space(kernel_sizes=[3], depths=[1], expand_ratios=[1.0, 2.0, 3.0])
+    opened: list[dict[str, Opening]] = [{}, {"expand": 2}, {"expand": "all"}]
+    phases = [Phase(1, opens, 0.1, 0.0, 1) for opens in opened]
+    recipe = tiny.recipe(strategy="progressive", phases=tuple(phases), ema_decay=0.9)
+    made = SupernetTrainer(space, tiny.dataset(), recipe, seed=5)
+    state = {
+        **made.initial_state(),
+        "weights": jax.tree.map(jnp.asarray, tiny.random_weights(space)),
+        "average": jax.tree.map(jnp.asarray, tiny.random_weights(space, seed=1)),
+    }
+    # Eight channels go in, so that 8, 16 and 24 are read by the projection.
+    first = made.begin_phase(state, 1)
+    norms = np.abs(first["weights"]["stage1.block1"]["block"]["project"]["kernel"]).sum((0, 1, 3))
+    assert norms.shape == (24,)
+    assert (np.diff(norms) <= 0).all()
+    np.testing.assert_array_equal(
+        first["teacher"]["stem"]["block"]["conv"]["kernel"],
+        state["average"]["stem"]["block"]["conv"]["kernel"],
+    )
+    unsorted = {**state, "step": 4}
+    second = made.begin_phase(unsorted, 2)
+    norms = np.abs(second["weights"]["stage1.block1"]["block"]["project"]["kernel"]).sum((0, 1, 3))
+    for section in (norms[:16], norms[16:]):
+        assert (np.diff(section) <= 0).all()
+    assert norms[16] > norms[15]
+    for name, leaf in flattened(second["average"]).items():
+        np.testing.assert_array_equal(leaf, flattened(second["weights"])[name], err_msg=name)
+
+
+def test_everything_that_training_keeps_survives_an_interruption(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sampling, "ENOUGH", 0.1)
+    recipe = tiny.recipe(
+        sampling="best_up",
+        ema_decay=0.9,
+        drop_connect=0.3,
+        optimizer="adamw",
+        learning_rate=0.01,
+        clip_norm=1.0,
+        epochs=3,
+    )
+    state = trainer(recipe).initial_state()
+    checkpoints = Checkpoints(tmp_path)
+    for step in range(6):
+        if step == 3:
+            assert trainer(recipe).sampler.ready(state["sampler"])  # pyright: ignore
+            checkpoints.save(state)
+        state, _ = trainer(recipe).train_step(state)
+    again = checkpoints.restore(trainer(recipe).initial_state())
+    checkpoints.close()
+    assert again["step"] == 3
+    while again["step"] < 6:
+        again, _ = trainer(recipe).train_step(again)
+    assert jax.tree.structure(again) == jax.tree.structure(state)
+    for found, expected in zip(jax.tree.leaves(again), jax.tree.leaves(state), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    for found, expected in zip(
+        jax.tree.leaves(state["weights"]), jax.tree.leaves(state["average"]), strict=True
+    ):
+        assert (np.asarray(found) != np.asarray(expected)).any()
+
+
+def test_the_average_is_what_is_loaded(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save({"weights": {"a": jnp.ones(3)}, "average": {"a": jnp.zeros(3)}, "step": 1})
+    checkpoints.close()
+    np.testing.assert_array_equal(load_weights(tmp_path)["a"], np.zeros(3))
 
 
 def test_every_weight_is_trained() -> None:
