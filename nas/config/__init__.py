@@ -18,6 +18,7 @@ from nas.config.models import (
     VerifyConfig,
 )
 from nas.config.schema import config_schema
+from nas.config.tracking import MlflowConfig, TrackingConfig, WandbConfig
 
 __all__ = [
     "AugmentConfig",
@@ -26,11 +27,14 @@ __all__ = [
     "DataConfig",
     "ExportConfig",
     "MemberChoice",
+    "MlflowConfig",
     "SearchConfig",
     "SpaceConfig",
     "TargetConfig",
+    "TrackingConfig",
     "TrainConfig",
     "VerifyConfig",
+    "WandbConfig",
     "config_schema",
     "load_config",
     "parse_config",

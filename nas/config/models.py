@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Discriminator,
     Field,
@@ -26,6 +25,8 @@ from pydantic import (
 
 from latency_models import DEVICES
 from latency_models.measure import COMMAND, RUNTIMES
+from nas.config.section import Section
+from nas.config.tracking import TrackingConfig
 from nas.data import DATASETS
 from nas.evolution.constraints import parse_constraint
 from search_spaces import MobileNetSpace, NasBench201Space, ResNetSpace, SearchSpace, ViTSpace
@@ -54,18 +55,6 @@ def _known(names: Iterable[str]) -> AfterValidator:
         return value
 
     return AfterValidator(check)
-
-
-class Section(BaseModel):
-    """A mapping of the file: immutable, no unknown keys, no conversions between types."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
 
 
 class AugmentConfig(Section):
@@ -435,6 +424,7 @@ class Config(Section):
     search: SearchConfig = SearchConfig()
     verify: VerifyConfig = VerifyConfig()
     export: ExportConfig = ExportConfig()
+    tracking: TrackingConfig = TrackingConfig()
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -47,6 +47,7 @@ class Progress:
         recorded: How many of `evaluations` came from the study.
         hypervolume: For each target what its front dominates of the box between (0, 0) and the
             reference point, 0..1; as of the last complete generation.
+        generations: How many are complete.
     """
 
     evaluations: int
@@ -55,6 +56,7 @@ class Progress:
     failures: int
     recorded: int
     hypervolume: tuple[float, ...]
+    generations: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +203,15 @@ class _Session:
         rate = self.made / self.busy_s if self.made else 0.0
         volume = self.history[-1][1] if self.history else (0.0,) * self.search.archive.targets
         self.on_progress(
-            Progress(self.told, self.total, rate, self.failures, self.recorded, volume)
+            Progress(
+                evaluations=self.told,
+                total=self.total,
+                evaluations_per_s=rate,
+                failures=self.failures,
+                recorded=self.recorded,
+                hypervolume=volume,
+                generations=len(self.history),
+            )
         )
 
 

@@ -15,6 +15,7 @@ from nas.stages.costs import TargetCosts
 from nas.stages.progress import StageProgress, duration
 from nas.stages.setting import Setting, prepare_process
 from nas.study import Study
+from nas.tracking import check_tracking, open_tracker
 from search_spaces.base import SearchSpace
 
 
@@ -23,6 +24,7 @@ def search(study: Study, config: Config) -> None:
 
     What the study holds is not evaluated again: the same seed proposes the same networks.
     """
+    check_tracking(config.tracking)
     setting = Setting(study, config)
     prepare_process(setting)
     study.begin_stage("search")
@@ -32,10 +34,16 @@ def search(study: Study, config: Config) -> None:
     with (
         StageProgress("search", config.search.evaluations) as bar,
         setting.executor() as executor,
+        open_tracker(study, config, "search") as tracker,
     ):
+        generations = 0
 
         def on_progress(progress: Progress) -> None:
+            nonlocal generations
             bar.update(progress.evaluations, _text(progress, config))
+            if progress.generations > generations:
+                generations = progress.generations
+                tracker.log(progress.evaluations, _metrics(progress, config))
 
         result = run_search(
             search_algorithm(config, setting.space, costs),
@@ -72,6 +80,15 @@ def search_algorithm(config: Config, space: SearchSpace, costs: TargetCosts) -> 
         mutation_rate=config.search.mutation_rate,
         seed=config.seed,
     )
+
+
+def _metrics(progress: Progress, config: Config) -> dict[str, float]:
+    volumes = zip(config.targets, progress.hypervolume, strict=True)
+    return {
+        "evaluations_per_s": progress.evaluations_per_s,
+        "failures": progress.failures,
+        **{f"hypervolume/{target.name}": volume for target, volume in volumes},
+    }
 
 
 def _text(progress: Progress, config: Config) -> str:

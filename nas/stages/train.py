@@ -12,10 +12,12 @@ from nas.study import Study
 from nas.supernet.job import TrainingJob
 from nas.supernet.progress import Progress
 from nas.supernet.recipe import Phase, Recipe
+from nas.tracking import check_tracking, open_tracker
 
 
 def train(study: Study, config: Config) -> None:
     """Trains the supernet, from its last checkpoint if there is one, and records the curve."""
+    check_tracking(config.tracking)
     setting = Setting(study, config)
     job = training_job(setting)
     prepare_process(setting)
@@ -23,7 +25,7 @@ def train(study: Study, config: Config) -> None:
     started = time.monotonic()
     steps = config.train.epochs * (len(setting.dataset.train) // config.train.batch_size)
     last: dict[str, float] = {}
-    with StageProgress("train", steps) as bar:
+    with StageProgress("train", steps) as bar, open_tracker(study, config, "train") as tracker:
 
         def on_progress(progress: Progress) -> None:
             text = (
@@ -39,6 +41,7 @@ def train(study: Study, config: Config) -> None:
                 **progress.validation,
             }
             study.record_training(progress.step, progress.epoch, metrics)
+            tracker.log(progress.step, metrics)
             bar.update(progress.step, text, important=bool(progress.validation))
 
         _run(job, setting, on_progress)

@@ -154,9 +154,10 @@ def test_configs_are_immutable(write):
 
 
 MISTAKES = {
+    "tracking.wandb.projct=x": "tracking.wandb.projct is not a key; did you mean project? The keys",
     "search.population_size=1": "search.population_size must be at least 2, got 1",
     "search.populaton_size=8": "search.populaton_size is not a key; did you mean population_size?",
-    "nme=x": "The keys are data, export, name, output, search, seed, space, targets, train, verify",
+    "nme=x": "keys are data, export, name, output, search, seed, space, targets, tracking, train,",
     "targets.0.runtim=xla": "targets.0.runtim is not a key; did you mean runtime? The keys of",
     "space.kernels=[3]": "The keys of space are depths, expand_ratios,",
     "space.stages.0.widht=3": "space.stages.0.widht is not a key; did you mean width?",

@@ -21,6 +21,7 @@ from nas.study import Study
 from nas.supernet.standalone import classify
 from search_spaces import Architecture
 from tests.nas.stages import tiny
+from tests.nas.tracking.events import read_events
 
 COLUMNS = {
     "network",
@@ -55,6 +56,24 @@ def test_every_stage_is_complete_in_order(setting):
     assert [stage.name for stage in stages] == list(STAGES)
     assert {(stage.status, stage.starts) for stage in stages} == {("done", 1)}
     assert all(stage.summary["duration_s"] > 0 for stage in stages)
+
+
+def test_trackers_get_the_curve_that_the_study_holds_and_the_searchs_hypervolumes(setting):
+    def points(stage: str) -> set[tuple[int, str, np.float32]]:
+        events = read_events(setting.study.path / "tensorboard" / stage)
+        return {(e.step, name, np.float32(v)) for e in events for name, v in e.scalars.items()}
+
+    assert points("train") == {
+        (point.step, f"train/{name}", np.float32(value))
+        for point in setting.study.training()
+        for name, value in point.metrics.items()
+    }
+    # Ten evaluations in generations of three.
+    names = [f"search/hypervolume/{target}" for target in (*MEASURED, PREDICTED)]
+    for name in names:
+        volumes = sorted((step, v) for step, other, v in points("search") if other == name)
+        assert [step for step, _ in volumes] == [3, 6, 9, 10]
+        assert 0 < volumes[0][1] <= volumes[1][1] <= volumes[2][1] <= volumes[3][1] < 1
 
 
 def test_the_resolved_config_reads_back_to_the_one_asked_for(finished, tmp_path):

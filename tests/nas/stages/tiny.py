@@ -54,6 +54,7 @@ search:
   calibration_images: 200
   batch_size: 200
   executor: in_process
+tracking: {tensorboard: true}
 """
 
 Rows = dict[tuple[Any, ...], tuple[Any, ...]]
