@@ -135,7 +135,7 @@ class PhaseConfig(Section):
             Annotated[Literal["all"], Tag("<all>")] | Annotated[int, Field(ge=2), Tag("<count>")],
             Discriminator(_opening_form),
         ],
-    ] = {}
+    ] = Field(default_factory=dict)
     """For each kind of decision (the last part of its name, such as kernel or depth) the number of
     its largest options that are drawn from now on, or all; kinds that no phase has named yet stay
     at their largest option. Empty in the first phase, which trains the largest network."""
