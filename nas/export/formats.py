@@ -8,6 +8,7 @@ it.
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable
@@ -43,6 +44,8 @@ def _write_onnx(network: StandaloneNetwork, path: Path, dtype: str) -> None:
     import onnx
 
     _check_dtype("onnx", dtype)
+    # It warns of each inner value whose type is only inferred when the file is checked below.
+    logging.getLogger("onnx_ir.serde").setLevel(logging.ERROR)
     shape = ("batch", *network.architecture.input_shape)
     # ONNX has the grouped convolution itself, so the graph gets the native operator.
     function = network.function(implementation="native", dtype=dtype)
