@@ -280,6 +280,10 @@ class Study:
             (step, epoch, _json(dict(metrics))),
         )
 
+    def discard_training(self, *, after: int) -> None:
+        """Removes what was recorded after a step, to which training was rolled back."""
+        self._write("DELETE FROM training WHERE step > ?", (after,))
+
     def training(self) -> list[TrainingStep]:
         """The training curve, by step."""
         rows = self._read("SELECT * FROM training ORDER BY step")

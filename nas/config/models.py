@@ -135,7 +135,7 @@ class PhaseConfig(Section):
             Annotated[Literal["all"], Tag("<all>")] | Annotated[int, Field(ge=2), Tag("<count>")],
             Discriminator(_opening_form),
         ],
-    ] = Field(default_factory=dict)
+    ] = Field(default_factory=dict[str, Any])
     """For each kind of decision (the last part of its name, such as kernel or depth) the number of
     its largest options that are drawn from now on, or all; kinds that no phase has named yet stay
     at their largest option. Empty in the first phase, which trains the largest network."""
@@ -214,7 +214,10 @@ class TrainConfig(Section):
     checkpoint_every: PositiveCount = 1
     """Epochs between two checkpoints."""
     validation_images: PositiveCount = 1000
-    """Images of the search split that the smallest and largest network see after an epoch."""
+    """Images of the search split on which networks are validated after an epoch."""
+    validation_subnets: Count = 4
+    """Validated besides the largest and the smallest; drawn once, spread over
+    multiply-accumulates."""
     executor: Literal["ray", "in_process"] = "ray"
     """in_process trains in the driver, for debugging; the results are the same."""
     workers: PositiveCount = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from nas.errors import WorkerError
 from nas.execution.base import one_line
 from nas.execution.cluster import worker_environment
 from nas.supernet.job import TrainingJob
-from nas.supernet.progress import Progress
+from nas.supernet.progress import Progress, Rollback
+from nas.supernet.training import Report
 
 MAX_RESTARTS = 3
 POLL_S = 0.5
@@ -31,7 +32,7 @@ def train_on_ray(
     gpus_per_worker: float,
     storage: Path,
     environment: Mapping[str, str],
-    on_progress: Callable[[Progress], None],
+    on_progress: Report,
 ) -> None:
     """Runs the job to its end on `workers` workers; the batch is split between them.
 
@@ -82,7 +83,7 @@ def train_on_ray(
     try:
         while thread.is_alive() or not queue.empty():
             try:
-                told: Progress | WorkerError = queue.get(timeout=POLL_S)
+                told: Progress | Rollback | WorkerError = queue.get(timeout=POLL_S)
             except Empty:
                 continue
             if isinstance(told, WorkerError):
@@ -105,9 +106,9 @@ def _work(config: dict[str, Any]) -> None:
     queue: Queue = config["queue"]
     first = ray.train.get_context().get_world_rank() == 0
 
-    def report(progress: Progress) -> None:
+    def report(told: Progress | Rollback) -> None:
         if first:
-            queue.put(progress)
+            queue.put(told)
 
     try:
         job.run(report)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
 
 from nas.config import Config, TrainConfig
 from nas.stages.progress import StageProgress, duration
 from nas.stages.setting import Setting, prepare_process
 from nas.study import Study
 from nas.supernet.job import TrainingJob
-from nas.supernet.progress import Progress
+from nas.supernet.progress import Progress, Rollback
 from nas.supernet.recipe import Phase, Recipe
+from nas.supernet.training import Report
+from nas.supernet.validation import SAMPLED, validated_networks
 from nas.tracking import check_tracking, open_tracker
 
 
@@ -27,25 +32,55 @@ def train(study: Study, config: Config) -> None:
     last: dict[str, float] = {}
     with StageProgress("train", steps) as bar, open_tracker(study, config, "train") as tracker:
 
-        def on_progress(progress: Progress) -> None:
+        def on_progress(progress: Progress | Rollback) -> None:
+            if isinstance(progress, Rollback):
+                study.discard_training(after=progress.to_step)
+                bar.update(progress.to_step, str(progress), important=True)
+                return
             text = (
                 f"epoch {progress.epoch:.1f}/{config.train.epochs}  loss {progress.loss:.3f}  "
                 f"{progress.images_per_s:.0f} images/s  ETA {duration(progress.eta_s)}"
             )
             if progress.validation:
                 last.update(progress.validation)
-                text += "".join(f"  {name} {value:.1%}" for name, value in last.items())
+                text += _accuracies(progress.validation)
             metrics = {
                 "loss": progress.loss,
                 "images_per_s": progress.images_per_s,
                 **progress.validation,
             }
+            if progress.rollbacks:
+                collapses = {"rollbacks": progress.rollbacks, "rate_factor": progress.rate_factor}
+                last.update(collapses)
+                metrics.update(collapses)
             study.record_training(progress.step, progress.epoch, metrics)
             tracker.log(progress.step, metrics)
             bar.update(progress.step, text, important=bool(progress.validation))
 
         _run(job, setting, on_progress)
-    study.finish_stage("train", {"duration_s": time.monotonic() - started, **last})
+    summary = {"duration_s": time.monotonic() - started, **last, "networks": _networks(job)}
+    study.finish_stage("train", summary)
+
+
+def _accuracies(validation: Mapping[str, float]) -> str:
+    """For the progress line: the sample's as their mean."""
+    sampled = [value for name, value in validation.items() if name.startswith(SAMPLED)]
+    shown = {name: value for name, value in validation.items() if not name.startswith(SAMPLED)}
+    if sampled:
+        shown["sampled"] = float(np.mean(sampled))
+    return "".join(f"  {name} {value:.1%}" for name, value in shown.items())
+
+
+def _networks(job: TrainingJob) -> dict[str, Any]:
+    """What the names of the validated networks stand for."""
+    networks = validated_networks(job.space, job.validation_subnets, seed=job.seed)
+    return {
+        name: {
+            "genotype": genotype.tolist(),
+            "macs": job.space.decode(genotype).workload(batch_size=1, dtype="float32").macs,
+        }
+        for name, genotype in networks.items()
+    }
 
 
 def training_job(setting: Setting) -> TrainingJob:
@@ -82,6 +117,7 @@ def training_job(setting: Setting) -> TrainingJob:
         checkpoints=setting.checkpoints,
         validation_images=train.validation_images,
         calibration_images=setting.config.search.calibration_images,
+        validation_subnets=train.validation_subnets,
     )
 
 
@@ -101,7 +137,7 @@ def _phases(train: TrainConfig) -> tuple[Phase, ...]:
     )
 
 
-def _run(job: TrainingJob, setting: Setting, on_progress: Callable[[Progress], None]) -> None:
+def _run(job: TrainingJob, setting: Setting, on_progress: Report) -> None:
     train = setting.config.train
     if train.executor == "in_process":
         job.run(on_progress)

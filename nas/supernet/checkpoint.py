@@ -15,8 +15,8 @@ KEPT = 2
 
 State = dict[str, Any]
 """Training between two steps: `weights`, the `optimizer`'s state, what the `sampler` has seen, the
-number of steps done (`step`), and where the recipe has them the moving `average` of the weights
-and the frozen `teacher`."""
+number of steps done (`step`), the `guard` against collapses, and where the recipe has them the
+moving `average` of the weights and the frozen `teacher`."""
 
 
 def trained_weights(state: State) -> Weights:

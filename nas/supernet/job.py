@@ -14,10 +14,10 @@ from nas.evaluation.subnets import SubnetEvaluation
 from nas.supernet.checkpoint import Checkpoints
 from nas.supernet.elastic import Weights
 from nas.supernet.engine import BATCH_AXIS, BlockChain
-from nas.supernet.progress import Progress
 from nas.supernet.recipe import Recipe
 from nas.supernet.trainer import SupernetTrainer
-from nas.supernet.training import train_supernet
+from nas.supernet.training import Report, train_supernet
+from nas.supernet.validation import validated_networks
 from search_spaces.base import SearchSpace
 
 
@@ -29,6 +29,7 @@ class TrainingJob:
         load: Loads the data set where the job runs.
         validation_images: Of the search split, for the accuracies after each epoch.
         calibration_images: Of the training split, for the statistics of the validated subnets.
+        validation_subnets: Validated besides the largest and the smallest.
     """
 
     load: Callable[[], Dataset]
@@ -38,12 +39,13 @@ class TrainingJob:
     checkpoints: Path
     validation_images: int
     calibration_images: int
+    validation_subnets: int
 
-    def run(self, report: Callable[[Progress], None]) -> None:
+    def run(self, report: Report) -> None:
         """Trains from the last checkpoint to the end, over all of this JAX world's devices.
 
         Raises:
-            FloatingPointError: If the loss is not finite.
+            FloatingPointError: If training keeps collapsing.
         """
         dataset = self.load()
         mesh = Mesh(jax.devices(), (BATCH_AXIS,)) if jax.device_count() > 1 else None
@@ -55,8 +57,9 @@ class TrainingJob:
             checkpoints.close()
 
     def _validation(self, dataset: Dataset) -> Callable[[Weights], dict[str, float]]:
-        """Accuracy of the largest and the smallest subnet; in the first process only."""
+        """Accuracies of the `validated_networks`; in the first process only."""
         chain = BlockChain()
+        networks = validated_networks(self.space, self.validation_subnets, seed=self.seed)
         count = min(self.validation_images, len(dataset.search))
         split = Split(dataset.search.images[:count], dataset.search.labels[:count])
 
@@ -72,10 +75,9 @@ class TrainingJob:
                 seed=self.seed,
                 chain=chain,
             )
-            ends = {"largest": self.space.largest, "smallest": self.space.smallest}
             return {
                 name: evaluation.accuracy(self.space.decode(genotype), split).accuracy
-                for name, genotype in ends.items()
+                for name, genotype in networks.items()
             }
 
         return validate

@@ -17,6 +17,8 @@ class Progress:
         images_per_s: Training images a second since the last report, each counted once for all
             subnets.
         validation: After an epoch, what `validate` returned; empty otherwise.
+        rollbacks: How often training collapsed and was rolled back so far.
+        rate_factor: What the recipe's learning rate is multiplied by because of that.
     """
 
     step: int
@@ -27,9 +29,34 @@ class Progress:
     validation: dict[str, float] = field(default_factory=dict[str, float])
     epoch_images: int = 1
     epoch_steps: int = 1
+    rollbacks: int = 0
+    rate_factor: float = 1.0
 
     @property
     def eta_s(self) -> float:
         """Seconds left at the current rate."""
         images = (self.steps - self.step) * self.epoch_images / self.epoch_steps
         return images / self.images_per_s if self.images_per_s > 0 else math.inf
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Training collapsed, and goes on from an earlier state with a lower learning rate.
+
+    Attributes:
+        step: Steps done when it was noticed.
+        to_step: Steps done in the state that it goes on from.
+        reason: What was seen.
+        rate_factor: What the recipe's learning rate is multiplied by from now on.
+    """
+
+    step: int
+    to_step: int
+    reason: str
+    rate_factor: float
+
+    def __str__(self) -> str:
+        return (
+            f"collapsed at step {self.step} ({self.reason}); back to step {self.to_step} with "
+            f"{self.rate_factor:g} times the learning rate"
+        )

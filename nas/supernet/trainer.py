@@ -20,6 +20,7 @@ from jaxtyping import Key as KeyArray
 
 from nas.data import Dataset, Split, augment, epoch_order, prepare
 from nas.supernet.checkpoint import State, trained_weights
+from nas.supernet.collapse import initial_guard
 from nas.supernet.elastic import Weights, initial_weights
 from nas.supernet.engine import (
     BATCH_AXIS,
@@ -97,6 +98,7 @@ class SupernetTrainer:
             "optimizer": self._optimizers[0].init(weights),
             "sampler": self._replicate(self.sampler.initial_state()),
             "step": 0,
+            "guard": initial_guard(),
         }
         if self.recipe.ema_decay:
             state["average"] = _copy(weights)
@@ -144,7 +146,13 @@ class SupernetTrainer:
             gradients = self.chain.backward(tape, d_logits, gradients)
         updates = step - self.phases[position].start
         weights, optimizer, average = self._updates[position](
-            weights, state["optimizer"], state.get("average"), gradients, len(lessons), updates
+            weights,
+            state["optimizer"],
+            state.get("average"),
+            gradients,
+            subnets=len(lessons),
+            updates=updates,
+            rate_factor=state["guard"]["rate_factor"],
         )
         genotypes = [lesson.genotype for lesson in lessons]
         new: State = {
@@ -269,12 +277,15 @@ def _update(
     optimizer: Any,
     average: Weights | None,
     gradients: Weights,
+    *,
     subnets: int,
     updates: int,
+    rate_factor: float,
 ) -> tuple[Weights, Any, Weights | None]:
     mean = jax.tree.map(lambda gradient: gradient / subnets, gradients)
     changes, optimizer = transformation.update(mean, optimizer, weights)
-    new: Any = optax.apply_updates(weights, changes)
+    slowed: Any = jax.tree.map(lambda change: rate_factor * change, changes)
+    new: Any = optax.apply_updates(weights, slowed)
     if average is not None:
         average = averaged(average, new, decay=ema_decay, updates=updates)
     return new, optimizer, average

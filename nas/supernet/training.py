@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +13,21 @@ import numpy as np
 from jaxtyping import Array
 
 from nas.supernet.checkpoint import Checkpoints, State, trained_weights
+from nas.supernet.collapse import (
+    CHECK_EVERY,
+    MAX_ROLLBACKS,
+    CollapseError,
+    after_rollback,
+    check_accuracy,
+    check_loss,
+)
 from nas.supernet.elastic import Weights
-from nas.supernet.progress import Progress
+from nas.supernet.progress import Progress, Rollback
 from nas.supernet.trainer import SupernetTrainer
 
 REPORT_EVERY_S = 1.0
+
+Report = Callable[[Progress | Rollback], None]
 
 
 def train_supernet(
@@ -24,68 +35,125 @@ def train_supernet(
     checkpoints: Checkpoints,
     *,
     validate: Callable[[Weights], dict[str, float]],
-    report: Callable[[Progress], None],
+    report: Report,
 ) -> None:
     """Trains from the last checkpoint, or the start, to the end; the final weights are saved.
 
     Args:
         trainer: What to train.
         checkpoints: Where to save, every `checkpoint_every` epochs and at the end.
-        validate: Called after every epoch with the weights; its values are reported.
-        report: Called about once a second, and after every epoch.
+        validate: Called after every epoch with the weights; its values are reported, and a fall of
+            `largest` is a collapse.
+        report: Called about once a second, after every epoch, and when a collapse is rolled back.
 
     Raises:
-        FloatingPointError: If the loss is not finite.
+        FloatingPointError: If training collapses once more after `MAX_ROLLBACKS` rollbacks.
     """
-    start = checkpoints.restore(trainer.initial_state())
-    for progress, state in _epochs(trainer, start, validate, report):
-        epoch = round(progress.epoch)
-        if epoch % trainer.recipe.checkpoint_every == 0 or progress.step == trainer.steps:
-            checkpoints.save(state)
-        report(progress)
-
-
-def _epochs(
-    trainer: SupernetTrainer,
-    state: State,
-    validate: Callable[[Weights], dict[str, float]],
-    report: Callable[[Progress], None],
-) -> Iterator[tuple[Progress, State]]:
-    """Runs the steps; yields at each epoch's end."""
-    losses: list[Array] = []
-    since, since_step = time.perf_counter(), int(state["step"])
-
-    def progress(validation: dict[str, float]) -> Progress:
-        nonlocal losses, since, since_step
-        step, loss = int(state["step"]), float(jnp.mean(jnp.stack(losses)))
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"training diverged at step {step}: the loss is {loss}; "
-                f"lower train.learning_rate ({trainer.recipe.learning_rate:g})"
+    state = checkpoints.restore(trainer.initial_state())
+    meter = _Meter(trainer, state)
+    while int(state["step"]) < trainer.steps:
+        try:
+            state = _train_epoch(trainer, state, meter, report)
+            progress = meter.progress(state)
+            weights = jax.tree.map(
+                lambda leaf: jnp.asarray(np.asarray(leaf)), trained_weights(state)
             )
-        elapsed = time.perf_counter() - since
-        found = Progress(
+            validation = validate(weights)
+            guard = check_accuracy(
+                state["guard"],
+                validation,
+                classes=len(trainer.dataset.classes),
+                step=int(state["step"]),
+            )
+        except CollapseError as collapse:
+            state = _rolled_back(trainer, checkpoints, state, collapse, report)
+            meter.restart(state)
+            continue
+        state = dict(state, guard=guard)
+        epoch = int(state["step"]) // trainer.steps_per_epoch
+        if epoch % trainer.recipe.checkpoint_every == 0 or int(state["step"]) == trainer.steps:
+            checkpoints.save(state)
+        report(replace(progress, validation=validation))
+        meter.restart(state)
+
+
+def _train_epoch(trainer: SupernetTrainer, state: State, meter: _Meter, report: Report) -> State:
+    """The state at the end of the epoch.
+
+    Raises:
+        CollapseError: If a loss is not finite.
+    """
+    while True:
+        state, loss = trainer.train_step(state)
+        meter.losses.append(loss)
+        step = int(state["step"])
+        ends = step % trainer.steps_per_epoch == 0
+        if ends or step % CHECK_EVERY == 0:
+            check_loss(meter.mean_loss, step)
+        if ends:
+            return state
+        if time.perf_counter() - meter.since >= REPORT_EVERY_S and math.isfinite(meter.mean_loss):
+            report(meter.progress(state))
+
+
+def _rolled_back(
+    trainer: SupernetTrainer,
+    checkpoints: Checkpoints,
+    state: State,
+    collapse: CollapseError,
+    report: Report,
+) -> State:
+    """The last good state, to go on from at a lower rate."""
+    guard = state["guard"]
+    if guard["rollbacks"] == MAX_ROLLBACKS:
+        raise FloatingPointError(
+            f"{collapse}, also at {guard['rate_factor']:g} times the learning rate; "
+            f"lower train.learning_rate ({trainer.recipe.learning_rate:g})"
+        ) from collapse
+    restored = checkpoints.restore(trainer.initial_state())
+    restored["guard"] = after_rollback(guard, restored["guard"])
+    report(
+        Rollback(
+            step=collapse.step,
+            to_step=int(restored["step"]),
+            reason=collapse.reason,
+            rate_factor=restored["guard"]["rate_factor"],
+        )
+    )
+    return restored
+
+
+class _Meter:
+    """Loss and speed since the last report."""
+
+    def __init__(self, trainer: SupernetTrainer, state: State) -> None:
+        self._trainer = trainer
+        self.restart(state)
+
+    def restart(self, state: State) -> None:
+        """Forgets what was measured."""
+        self.losses: list[Array] = []
+        self.since, self._since_step = time.perf_counter(), int(state["step"])
+
+    @property
+    def mean_loss(self) -> float:
+        """Not finite where any loss is not."""
+        return float(np.mean(jax.device_get(self.losses)))
+
+    def progress(self, state: State) -> Progress:
+        """Where training is; what was measured is forgotten."""
+        trainer, step, loss = self._trainer, int(state["step"]), self.mean_loss
+        images = (step - self._since_step) * trainer.recipe.batch_size
+        elapsed_s = time.perf_counter() - self.since
+        self.restart(state)
+        return Progress(
             step=step,
             steps=trainer.steps,
             epoch=step / trainer.steps_per_epoch,
             loss=loss,
-            images_per_s=(step - since_step) * trainer.recipe.batch_size / elapsed,
-            validation=validation,
+            images_per_s=images / elapsed_s,
             epoch_images=trainer.steps_per_epoch * trainer.recipe.batch_size,
             epoch_steps=trainer.steps_per_epoch,
+            rollbacks=state["guard"]["rollbacks"],
+            rate_factor=state["guard"]["rate_factor"],
         )
-        losses, since, since_step = [], time.perf_counter(), step
-        return found
-
-    while int(state["step"]) < trainer.steps:
-        state, loss = trainer.train_step(state)
-        losses.append(loss)
-        if int(state["step"]) % trainer.steps_per_epoch == 0:
-            loss.block_until_ready()
-            weights = jax.tree.map(
-                lambda leaf: jnp.asarray(np.asarray(leaf)), trained_weights(state)
-            )
-            yield progress(validate(weights)), state
-            since = time.perf_counter()
-        elif time.perf_counter() - since >= REPORT_EVERY_S:
-            report(progress({}))

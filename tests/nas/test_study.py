@@ -134,6 +134,16 @@ def test_a_stage_is_done_only_once_it_is_finished(tmp_path: Path) -> None:
             study.finish_stage("train", {})
 
 
+def test_training_steps_after_the_one_that_was_rolled_back_to_are_discarded(
+    tmp_path: Path,
+) -> None:
+    with Study.create(tmp_path / "study", {}) as study:
+        for step in (10, 20, 30):
+            study.record_training(step, step / 10, {"loss": 1.0})
+        study.discard_training(after=20)
+        assert [t.step for t in study.training()] == [10, 20]
+
+
 def test_training_steps_are_ordered_and_a_repeated_step_replaces(tmp_path: Path) -> None:
     with Study.create(tmp_path, {}) as study:
         for step, loss in [(20, 2.0), (10, 3.0), (20, 1.5)]:

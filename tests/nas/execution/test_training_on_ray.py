@@ -14,7 +14,7 @@ from nas.errors import WorkerError
 from nas.execution.cluster import start_ray, stop_ray
 from nas.execution.training import train_on_ray
 from nas.supernet.checkpoint import load_weights
-from nas.supernet.progress import Progress
+from nas.supernet.progress import Progress, Rollback
 from tests.nas.execution import training_jobs
 
 pytestmark = [
@@ -51,7 +51,7 @@ def leaves(directory: Path) -> list[np.ndarray]:
 
 
 def train(directory: Path, *, workers: int, **options: Any) -> Trained:
-    seen: list[Progress] = []
+    seen: list[Progress | Rollback] = []
     checkpoints = directory / "checkpoints"
     train_on_ray(
         training_jobs.job(checkpoints, **options),
@@ -62,9 +62,10 @@ def train(directory: Path, *, workers: int, **options: Any) -> Trained:
         environment={"PYTHONPATH": ROOT},
         on_progress=seen.append,
     )
+    epochs = [told for told in seen if isinstance(told, Progress) and told.validation]
     # Read by a process of its own: this one forks for Ray and must not run JAX.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return Trained([p for p in seen if p.validation], pool.submit(leaves, checkpoints).result())
+        return Trained(epochs, pool.submit(leaves, checkpoints).result())
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ def job(checkpoints: Path, *, dies_at: int | None = None, batch_size: int = 32) 
         checkpoints=checkpoints,
         validation_images=32,
         calibration_images=32,
+        validation_subnets=1,
     )
 
 

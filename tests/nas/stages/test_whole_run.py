@@ -87,6 +87,15 @@ def test_training_learned_something_and_its_curve_is_kept(setting):
     curve = [point for point in setting.study.training() if "largest" in point.metrics]
     assert [point.epoch for point in curve] == [1, 2, 3, 4]
     assert curve[-1].metrics["loss"] < 0.8 * np.log(10)
+    names = ["largest", "smallest", *(f"subnet{number}" for number in range(1, 5))]
+    assert all(set(names) <= set(point.metrics) for point in curve)
+    (summary,) = (stage.summary for stage in setting.study.stages() if stage.name == "train")
+    assert list(summary["networks"]) == names
+    assert summary["networks"]["largest"]["genotype"] == setting.space.largest.tolist()
+    assert {name: summary[name] for name in names} == {
+        name: curve[-1].metrics[name] for name in names
+    }
+    assert "rollbacks" not in summary
 
 
 def test_every_evaluation_is_recorded_once_with_where_it_came_from(setting):

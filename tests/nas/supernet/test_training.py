@@ -13,7 +13,7 @@ from nas.data import augment, epoch_order, prepare
 from nas.supernet import sampling
 from nas.supernet.checkpoint import Checkpoints, load_weights
 from nas.supernet.engine import BlockChain, distillation_loss, smooth_targets
-from nas.supernet.progress import Progress
+from nas.supernet.progress import Progress, Rollback
 from nas.supernet.recipe import Opening, Phase, Recipe
 from nas.supernet.trainer import SupernetTrainer
 from nas.supernet.training import train_supernet
@@ -40,7 +40,15 @@ def trainer(recipe: Recipe | None = None) -> SupernetTrainer:
 def train(
     made: SupernetTrainer, directory: Path, *, validate: Callable[[Any], dict[str, float]]
 ) -> list[Progress]:
-    seen: list[Progress] = []
+    """The reports of a run that does not collapse."""
+    seen = run(made, directory, validate=validate)
+    return [told for told in seen if isinstance(told, Progress)]
+
+
+def run(
+    made: SupernetTrainer, directory: Path, *, validate: Callable[[Any], dict[str, float]]
+) -> list[Progress | Rollback]:
+    seen: list[Progress | Rollback] = []
     checkpoints = Checkpoints(directory)
     try:
         train_supernet(made, checkpoints, validate=validate, report=seen.append)
