@@ -137,12 +137,16 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPoint:
-    """The supernet after an epoch; accuracies of its smallest and largest subnet, where taken."""
+    """The supernet after an epoch; accuracies of its smallest and largest subnet, where taken.
+
+    `sampled_accuracy` has those of a fixed sample, by name.
+    """
 
     epoch: float
     loss: float
     smallest_accuracy: float | None = None
     largest_accuracy: float | None = None
+    sampled_accuracy: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from pathlib import Path
 from string import Template as PageTemplate
 from typing import Any
 
-from nas.report.data import Member, ReportData, Target
+from nas.report.data import Member, ReportData, Target, TrainingPoint
 from nas.report.drawing import draw_architecture
 
 SCRIPTS = (
@@ -97,7 +97,17 @@ def report_payload(data: ReportData) -> dict[str, Any]:
             "macs": [evaluation.macs for evaluation in evaluations],
         },
         "targets": [_target_payload(target) for target in data.targets],
-        "training": [asdict(point) for point in data.training],
+        "training": [_point_payload(point) for point in data.training],
+    }
+
+
+def _point_payload(point: TrainingPoint) -> dict[str, Any]:
+    return {
+        "epoch": point.epoch,
+        "loss": point.loss,
+        "smallest_accuracy": point.smallest_accuracy,
+        "largest_accuracy": point.largest_accuracy,
+        "sampled_accuracy": dict(point.sampled_accuracy),
     }
 
 

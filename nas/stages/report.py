@@ -29,6 +29,7 @@ from nas.stages.fronts import INTERVAL_LEVEL, fronts_of
 from nas.stages.setting import Setting
 from nas.stages.verify import audit
 from nas.study import Study
+from nas.supernet.validation import SAMPLED
 
 PACKAGES = ("ridgeline-nas", "jax", "flax", "optax", "ray", "numpy", "onnxruntime")
 
@@ -156,6 +157,9 @@ def _training(study: Study) -> tuple[TrainingPoint, ...]:
             loss=point.metrics["loss"],
             smallest_accuracy=point.metrics["smallest"],
             largest_accuracy=point.metrics["largest"],
+            sampled_accuracy={
+                name: value for name, value in point.metrics.items() if name.startswith(SAMPLED)
+            },
         )
         for point in study.training()
         if "largest" in point.metrics

@@ -214,7 +214,15 @@ function trainingCharts(training) {
       yLabel: "loss",
     }),
   ];
+  const sampled = Object.keys(training.at(-1).sampled_accuracy).map((name, i) => ({
+    name: "sampled",
+    text: i ? null : "fixed sample between them",
+    points: training
+      .filter((point) => name in point.sampled_accuracy)
+      .map((point) => [point.epoch, point.sampled_accuracy[name]]),
+  }));
   const series = [
+    ...sampled,
     { name: "first", text: "largest network", points: take("largest_accuracy") },
     { name: "second", text: "smallest network", points: take("smallest_accuracy") },
   ].filter((line) => line.points.length);
@@ -222,7 +230,7 @@ function trainingCharts(training) {
     charts.push(
       lineChart({
         title: "Supernet training: accuracy",
-        label: "Accuracy of the largest and the smallest network by epoch.",
+        label: `Accuracy by epoch of the largest network, the smallest${sampled.length ? `, and ${sampled.length} between them` : ""}.`,
         series,
         xLabel: "epoch",
         yLabel: "accuracy",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.report import render_report, write_report
+from nas.report import TrainingPoint, render_report, write_report
 from nas.report.drawing import draw_architecture
 from nas.report.html import embed_json, report_payload
 
@@ -101,6 +101,22 @@ def test_the_payload_keeps_evaluations_in_order_and_missing_figures_null(make_re
     predicted_only = payload["targets"][2]
     assert predicted_only["measurable"] is False
     assert {member["measured_s"] for member in predicted_only["front"]} == {None}
+
+
+def test_the_training_curve_has_the_sampled_subnets_by_name(make_report):
+    points = (
+        TrainingPoint(1.0, 2.0, 0.2, 0.3, {"subnet1": 0.25, "subnet2": 0.28}),
+        TrainingPoint(2.0, 1.0, 0.4, 0.5),
+    )
+    found = report_payload(make_report(10, training=points))["training"]
+    assert found[0] == {
+        "epoch": 1.0,
+        "loss": 2.0,
+        "smallest_accuracy": 0.2,
+        "largest_accuracy": 0.3,
+        "sampled_accuracy": {"subnet1": 0.25, "subnet2": 0.28},
+    }
+    assert found[1]["sampled_accuracy"] == {}
 
 
 def test_ten_thousand_evaluations_render_within_seconds_and_a_few_megabytes(make_report):
