@@ -46,6 +46,7 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=0)]
 PositiveCount = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0.0)]
+ComputeDtype = Literal["auto", "float32", "bfloat16"]
 
 
 def _known(names: Iterable[str]) -> AfterValidator:
@@ -218,6 +219,9 @@ class TrainConfig(Section):
     validation_subnets: Count = 4
     """Validated besides the largest and the smallest; drawn once, spread over
     multiply-accumulates."""
+    compute_dtype: ComputeDtype = "auto"
+    """What is multiplied in; weights and sums are float32 either way. auto is bfloat16 on TPUs and
+    on GPUs of compute capability 8 and above, float32 elsewhere."""
     executor: Literal["ray", "in_process"] = "ray"
     """in_process trains in the driver, for debugging; the results are the same."""
     workers: PositiveCount = 1
@@ -363,6 +367,8 @@ class SearchConfig(Section):
     """Training images from which a subnet's BatchNorm statistics are computed anew."""
     batch_size: PositiveCount = 500
     """Images evaluated at a time."""
+    compute_dtype: ComputeDtype = "auto"
+    """As for train. Networks are measured and exported with what float32 gives."""
     executor: Literal["ray", "in_process"] = "ray"
     """in_process evaluates in the driver, for debugging; the results are the same."""
     workers: PositiveCount = 2

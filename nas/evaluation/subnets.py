@@ -15,6 +15,7 @@ from nas.data import Dataset, Split, prepare
 from nas.execution.base import Task
 from nas.supernet.elastic import Weights
 from nas.supernet.engine import BlockChain
+from nas.supernet.precision import compute_dtype
 from search_spaces.base import Architecture, SearchSpace
 
 
@@ -117,7 +118,11 @@ def _count(
 
 @dataclass(frozen=True)
 class SubnetPayload:
-    """What a worker needs to evaluate subnets; the weights are NumPy arrays."""
+    """What a worker needs to evaluate subnets; the weights are NumPy arrays.
+
+    Attributes:
+        compute_dtype: What blocks compute in where the worker runs, see `nas.supernet.precision`.
+    """
 
     load: Callable[[], Dataset]
     space: SearchSpace
@@ -125,6 +130,7 @@ class SubnetPayload:
     calibration_images: int
     batch_size: int
     seed: int
+    compute_dtype: str = "float32"
 
 
 class SubnetEvaluator:
@@ -140,6 +146,7 @@ class SubnetEvaluator:
             calibration_images=payload.calibration_images,
             batch_size=payload.batch_size,
             seed=payload.seed,
+            chain=BlockChain(dtype=compute_dtype(payload.compute_dtype)),
         )
 
     def evaluate(self, task: Task) -> dict[str, float]:

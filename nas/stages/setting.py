@@ -80,6 +80,7 @@ class Setting:
             calibration_images=search.calibration_images,
             batch_size=search.batch_size,
             seed=self.config.seed,
+            compute_dtype=search.compute_dtype,
         )
 
     def executor(self) -> Executor:

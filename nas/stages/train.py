@@ -118,6 +118,7 @@ def training_job(setting: Setting) -> TrainingJob:
         validation_images=train.validation_images,
         calibration_images=setting.config.search.calibration_images,
         validation_subnets=train.validation_subnets,
+        compute_dtype=train.compute_dtype,
     )
 
 

@@ -20,6 +20,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from nas.supernet.precision import at_least_float32
+
 Implementation: TypeAlias = Literal["native", "shifted"]
 
 TOEPLITZ_PIXELS_PER_TAP = 2
@@ -137,9 +139,13 @@ def _input_gradient(dy: Array, kernel: Array, stride: int, shape: tuple[int, ...
 
 
 def _kernel_gradient(x: Array, dy: Array, size: int, stride: int) -> Array:
-    """One pass over the rows of `dy`, each added to `size` sums `[size, width, channels]`."""
+    """One pass over the rows of `dy`, each added to `size` sums `[size, width, channels]`.
+
+    The sums are in float32 at least.
+    """
     pad = size // 2
     n, out_height, out_width, channels = dy.shape
+    sum_dtype = at_least_float32(dy.dtype)
     padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
 
     def add_row(t: Array, sums: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -148,6 +154,7 @@ def _kernel_gradient(x: Array, dy: Array, size: int, stride: int) -> Array:
             padded, (image, row * stride, 0, 0), (1, size, padded.shape[2], channels)
         )[0]
         gradient = lax.dynamic_slice(dy, (image, row, 0, 0), (1, 1, out_width, channels))[0]
+        gradient = gradient.astype(sum_dtype)
 
         def taken(j: int) -> Array:
             stop = (size, j + (out_width - 1) * stride + 1, channels)
@@ -155,6 +162,6 @@ def _kernel_gradient(x: Array, dy: Array, size: int, stride: int) -> Array:
 
         return tuple(total + taken(j) * gradient for j, total in enumerate(sums))
 
-    zeros = jnp.zeros((size, out_width, channels), dy.dtype)
+    zeros = jnp.zeros((size, out_width, channels), sum_dtype)
     sums = lax.fori_loop(0, n * out_height, add_row, (zeros,) * size)
-    return jnp.stack([total.sum(axis=1) for total in sums], axis=1)
+    return jnp.stack([total.sum(axis=1) for total in sums], axis=1).astype(x.dtype)

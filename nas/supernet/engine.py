@@ -33,6 +33,7 @@ from nas.supernet.elastic import (
     uncut_statistics,
 )
 from nas.supernet.layers import Mode
+from nas.supernet.precision import at_least_float32
 from search_spaces.base import Architecture, Block, SearchSpace
 
 BATCH_AXIS = "batch"
@@ -121,17 +122,25 @@ class BlockChain:
     Args:
         mesh: Devices to spread the batch over, with one axis named `batch`; None computes where the
             arguments are.
+        dtype: What blocks compute in, whatever the weights and images are in; None is as they are.
+            Gradients are as the weights; logits and statistics are in float32 at least.
     """
 
-    def __init__(self, mesh: Mesh | None = None) -> None:
-        self._mesh = mesh
-        self._functions: dict[tuple[Hashable, bool], BlockFunctions] = {}
+    def __init__(self, mesh: Mesh | None = None, *, dtype: Any = None) -> None:
+        self._mesh, self._dtype = mesh, dtype
+        self._functions: dict[tuple[Hashable, bool, bool], BlockFunctions] = {}
 
-    def functions(self, block: Hashable, *, first: bool = False) -> BlockFunctions:
-        """A block's or template's functions, built on first use, compiled on their first call."""
-        key = (block, first)
+    def functions(self, block: Hashable, *, first: bool, last: bool) -> BlockFunctions:
+        """A block's or template's functions, built on first use, compiled on their first call.
+
+        Args:
+            block: What is compiled.
+            first: Whether it reads the images, for which there is no gradient.
+            last: Whether it gives the logits.
+        """
+        key = (block, first, last)
         if key not in self._functions:
-            self._functions[key] = self._build(block, first)
+            self._functions[key] = self._build(block, first, last)
         return self._functions[key]
 
     def forward(
@@ -215,14 +224,26 @@ class BlockChain:
         return x
 
     def _links(self, architecture: Architecture) -> Iterator[Link]:
+        first, last = architecture.slots[0], architecture.slots[-1]
         for place, block in zip(architecture.slots, architecture.blocks, strict=True):
             compiled, choices = template_of(block)
-            functions = self.functions(compiled, first=place == architecture.slots[0])
+            functions = self.functions(compiled, first=place == first, last=place == last)
             yield Link(place, block, functions, choices)
 
-    def _build(self, block: Hashable, first: bool) -> BlockFunctions:
+    def _build(self, block: Hashable, first: bool, last: bool) -> BlockFunctions:
+        # Rounded logits would tie.
+        dtype = at_least_float32(self._dtype) if self._dtype and last else self._dtype
+
+        def apply(
+            mode: Mode, shared: Weights, statistics: Any, x: Array, choices: Array | None
+        ) -> tuple[Array, dict[str, Any]]:
+            params = cut_block(shared, block)
+            if dtype is not None:
+                params, x = jax.tree.map(lambda leaf: leaf.astype(dtype), (params, x))
+            return _apply(block, mode, params, statistics, x, choices)
+
         def run(shared: Weights, x: Array, choices: Array | None) -> Array:
-            return _apply(block, "batch", cut_block(shared, block), None, x, choices)[0]
+            return apply("batch", shared, None, x, choices)[0]
 
         def forward(shared: Weights, x: Array, choices: Array | None) -> Any:
             if first:
@@ -234,10 +255,10 @@ class BlockChain:
             return jax.tree.map(jnp.add, gradients, found), (dx[0] if dx else None)
 
         def calibrate(shared: Weights, x: Array, choices: Array | None) -> tuple[Array, Any]:
-            return _apply(block, "batch", cut_block(shared, block), None, x, choices)
+            return apply("batch", shared, None, x, choices)
 
         def infer(shared: Weights, statistics: Any, x: Array, choices: Array | None) -> Array:
-            return _apply(block, "stored", cut_block(shared, block), statistics, x, choices)[0]
+            return apply("stored", shared, statistics, x, choices)[0]
 
         shardings: dict[str, Any] = {}
         if self._mesh is not None:
@@ -262,7 +283,8 @@ def _apply(
 ) -> tuple[Array, dict[str, Any]]:
     definition, _, shapes = block_definition(block, mode, None)
     if statistics is None:
-        statistics = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, x.dtype), shapes)
+        dtype = at_least_float32(x.dtype)
+        statistics = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, dtype), shapes)
     module = nnx.merge(definition, params, statistics)
     y = module(x) if choices is None else module(x, choices)
     return y, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
@@ -333,13 +355,14 @@ def warm_up(chain: BlockChain, space: SearchSpace, weights: Weights, *, batch_si
     for slot in space.slots:
         shared, first = weights[slot.places[0]], slot is space.slots[0]
         leaves = jax.tree.leaves(shared)
+        last = slot is space.slots[-1]
         for block, shape in {placed for placed in slot.rows if placed is not None}:
             compiled, choices = template_of(block)
             key = (compiled, shape, first, tuple(leaf.shape for leaf in leaves))
             if key in seen:
                 continue
             seen.add(key)
-            functions = chain.functions(compiled, first=first)
+            functions = chain.functions(compiled, first=first, last=last)
             x = jnp.zeros((batch_size, *shape), leaves[0].dtype)
             y, pullback = functions.forward(shared, x, choices)
             functions.backward(pullback, y, jax.tree.map(jnp.zeros_like, shared))

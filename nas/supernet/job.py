@@ -14,6 +14,7 @@ from nas.evaluation.subnets import SubnetEvaluation
 from nas.supernet.checkpoint import Checkpoints
 from nas.supernet.elastic import Weights
 from nas.supernet.engine import BATCH_AXIS, BlockChain
+from nas.supernet.precision import compute_dtype
 from nas.supernet.recipe import Recipe
 from nas.supernet.trainer import SupernetTrainer
 from nas.supernet.training import Report, train_supernet
@@ -30,6 +31,7 @@ class TrainingJob:
         validation_images: Of the search split, for the accuracies after each epoch.
         calibration_images: Of the training split, for the statistics of the validated subnets.
         validation_subnets: Validated besides the largest and the smallest.
+        compute_dtype: What blocks compute in where the job runs, see `nas.supernet.precision`.
     """
 
     load: Callable[[], Dataset]
@@ -40,6 +42,7 @@ class TrainingJob:
     validation_images: int
     calibration_images: int
     validation_subnets: int
+    compute_dtype: str = "float32"
 
     def run(self, report: Report) -> None:
         """Trains from the last checkpoint to the end, over all of this JAX world's devices.
@@ -49,7 +52,10 @@ class TrainingJob:
         """
         dataset = self.load()
         mesh = Mesh(jax.devices(), (BATCH_AXIS,)) if jax.device_count() > 1 else None
-        trainer = SupernetTrainer(self.space, dataset, self.recipe, seed=self.seed, mesh=mesh)
+        dtype = compute_dtype(self.compute_dtype)
+        trainer = SupernetTrainer(
+            self.space, dataset, self.recipe, seed=self.seed, mesh=mesh, dtype=dtype
+        )
         checkpoints = Checkpoints(self.checkpoints)
         try:
             train_supernet(trainer, checkpoints, validate=self._validation(dataset), report=report)
@@ -58,7 +64,7 @@ class TrainingJob:
 
     def _validation(self, dataset: Dataset) -> Callable[[Weights], dict[str, float]]:
         """Accuracies of the `validated_networks`; in the first process only."""
-        chain = BlockChain()
+        chain = BlockChain(dtype=compute_dtype(self.compute_dtype))
         networks = validated_networks(self.space, self.validation_subnets, seed=self.seed)
         count = min(self.validation_images, len(dataset.search))
         split = Split(dataset.search.images[:count], dataset.search.labels[:count])

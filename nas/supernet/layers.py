@@ -22,6 +22,7 @@ from jaxtyping import Array, Float
 
 from nas.supernet.convolution import convolve
 from nas.supernet.depthwise import Implementation, default_implementation, depthwise_conv
+from nas.supernet.precision import at_least_float32
 
 Mode: TypeAlias = Literal["batch", "stored", "folded"]
 
@@ -56,7 +57,7 @@ def batch_norm(
     """Normalises with the batch's statistics and applies the activation.
 
     The backward pass keeps only `x` and recomputes the rest, which saves two activations' memory a
-    layer. No gradient flows through the returned statistics.
+    layer. No gradient flows through the returned statistics, which are in float32 at least.
 
     Returns:
         The output, and the mean and (biased) variance over batch, height and width.
@@ -68,10 +69,12 @@ def batch_norm(
 def _normalise(
     x: Array, scale: Array, shift: Array, function: str
 ) -> tuple[Array, Array, Array, Array]:
-    mean = x.mean((0, 1, 2))
-    variance = jnp.maximum((x * x).mean((0, 1, 2)) - mean * mean, 0)
+    wide = x.astype(at_least_float32(x.dtype))
+    mean = wide.mean((0, 1, 2))
+    variance = jnp.maximum((wide * wide).mean((0, 1, 2)) - mean * mean, 0)
     inverse = lax.rsqrt(variance + NORM_EPSILON)
-    return activate((x - mean) * (inverse * scale) + shift, function), mean, variance, inverse
+    y = activate((wide - mean) * (inverse * scale) + shift, function)
+    return y.astype(x.dtype), mean, variance, inverse
 
 
 def _batch_norm_forward(x: Array, scale: Array, shift: Array, function: str) -> tuple[Any, Any]:
@@ -84,16 +87,17 @@ def _batch_norm_backward(
 ) -> tuple[Array, Array, Array]:
     """Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3."""
     x, scale, shift, mean, inverse = residuals
-    dy = cotangents[0]
+    wide, dy = (array.astype(mean.dtype) for array in (x, cotangents[0]))
     if function:
-        dy = dy * _activation_slope((x - mean) * (inverse * scale) + shift, function)
+        dy = dy * _activation_slope((wide - mean) * (inverse * scale) + shift, function)
     count = x.size // x.shape[-1]
     d_shift = dy.sum((0, 1, 2))
-    d_scale = inverse * ((dy * x).sum((0, 1, 2)) - mean * d_shift)
+    d_scale = inverse * ((dy * wide).sum((0, 1, 2)) - mean * d_shift)
     gain = scale * inverse
     slope = -gain * inverse * d_scale / count
     offset = -gain * d_shift / count - slope * mean
-    return gain * dy + slope * x + offset, d_scale, d_shift
+    dx = gain * dy + slope * wide + offset
+    return dx.astype(x.dtype), d_scale.astype(scale.dtype), d_shift.astype(shift.dtype)
 
 
 batch_norm.defvjp(_batch_norm_forward, _batch_norm_backward)
@@ -183,7 +187,8 @@ def _normalise_as(layer: ConvNorm | Norm, y: Array) -> Array:
         layer.variance[...] = lax.stop_gradient(variance)
         return y
     gain = layer.scale[...] * lax.rsqrt(layer.variance[...] + NORM_EPSILON)
-    return activate(y * gain + (layer.shift[...] - layer.mean[...] * gain), layer.function)
+    normal = y * gain + (layer.shift[...] - layer.mean[...] * gain)
+    return activate(normal, layer.function).astype(y.dtype)
 
 
 class Conv(nnx.Module):

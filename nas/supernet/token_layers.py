@@ -15,6 +15,7 @@ from jax import lax
 from jaxtyping import Array, Float
 
 from nas.supernet.layers import Linear
+from nas.supernet.precision import at_least_float32
 
 INITIAL_STD = 0.02
 """Of the products' and the learned tokens' initial values, as in DeiT's and AutoFormer's code."""
@@ -34,7 +35,7 @@ class LayerNorm(nnx.Module):
 
     def __call__(self, x: Float[Array, "*n c"]) -> Float[Array, "*n c"]:
         """`(x - mean) / deviation * scale + shift`."""
-        wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+        wide = x.astype(at_least_float32(x.dtype))
         centred = wide - wide.mean(-1, keepdims=True)
         variance = (centred * centred).mean(-1, keepdims=True)
         normal = (centred * lax.rsqrt(variance + LAYER_NORM_EPSILON)).astype(x.dtype)
@@ -64,7 +65,7 @@ class SelfAttention(nnx.Module):
         heads = mixed.reshape(*x.shape[:2], kinds, self.heads, width // self.heads)
         queries, keys, values = (heads[:, :, kind] for kind in range(kinds))
         logits = jnp.einsum("nqhc,nkhc->nhqk", queries * self.scale, keys)
-        wide = logits.astype(jnp.promote_types(x.dtype, jnp.float32))
+        wide = logits.astype(at_least_float32(x.dtype))
         shares = jax.nn.softmax(wide, axis=-1).astype(x.dtype)
         found = jnp.einsum("nhqk,nkhc->nqhc", shares, values)
         return self.project(found.reshape(*x.shape[:2], width))

@@ -51,6 +51,7 @@ class SupernetTrainer:
         recipe: How to train.
         seed: Decides initial weights, order, augmentation and subnets.
         mesh: Devices to spread the batch over, with one axis named `batch`.
+        dtype: What blocks compute in, see `BlockChain`.
 
     Raises:
         ValueError: If the training split is smaller than a batch, or the recipe's phases do not fit
@@ -65,10 +66,11 @@ class SupernetTrainer:
         *,
         seed: int,
         mesh: Mesh | None = None,
+        dtype: Any = None,
     ) -> None:
         self.space, self.dataset, self.recipe = space, dataset, recipe
         self.seed, self.mesh = seed, mesh
-        self.chain = BlockChain(mesh)
+        self.chain = BlockChain(mesh, dtype=dtype)
         self.steps_per_epoch = len(dataset.train) // recipe.batch_size
         if self.steps_per_epoch == 0:
             raise ValueError(
