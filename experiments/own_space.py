@@ -5,16 +5,16 @@
 Reference: Howard et al., "MobileNets", 2017, section 3.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from latency_models import Op
 from search_spaces import BlockSlot, ChainSpace, Decision, Genotypes, OpChain, register_block
-from search_spaces.base import check_genotypes
+from search_spaces.base import STRICT, check_genotypes
 
 
 @register_block
@@ -73,55 +73,68 @@ class SeparableHead:
         return chain.ops
 
 
-WIDTHS, DEPTHS, KERNELS, STAGES = (16, 24, 32), (1, 2, 3), (3, 5), 3
+@dataclass(frozen=True)
+class SeparableOptions:
+    """What a config says of the space; option lists in ascending order."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+    widths: list[int] = field(default_factory=lambda: [16, 24, 32])
+    depths: list[int] = field(default_factory=lambda: [1, 2, 3])
+    kernels: list[int] = field(default_factory=lambda: [3, 5])
+
+
+STAGES = 3
 
 
 @dataclass(frozen=True)
 class SeparableSpace(ChainSpace):
-    """Three stages; each halves the map, doubles the channels and has one to three blocks."""
+    """Three stages; each halves the map, doubles the channels and has some blocks."""
 
     name: ClassVar[str] = "separable"
+    Options: ClassVar[type] = SeparableOptions
+    options: SeparableOptions
     image_shape: tuple[int, int, int]
     classes: int
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
-        found = [Decision("width", WIDTHS)]
+        options = self.options
+        found = [Decision("width", tuple(options.widths))]
         for stage in range(1, STAGES + 1):
-            found.append(Decision(f"stage{stage}.depth", DEPTHS))
+            found.append(Decision(f"stage{stage}.depth", tuple(options.depths)))
             found += [
-                Decision(f"stage{stage}.block{block}.kernel", KERNELS)
-                for block in range(1, max(DEPTHS) + 1)
+                Decision(f"stage{stage}.block{block}.kernel", tuple(options.kernels))
+                for block in range(1, max(options.depths) + 1)
             ]
         return tuple(found)
 
     @cached_property
     def slots(self) -> tuple[BlockSlot, ...]:
-        channels = self.image_shape[2]
-        stem = tuple((SeparableStem(channels, width), self.image_shape) for width in WIDTHS)
+        channels, widths, depths = self.image_shape[2], self.options.widths, self.options.depths
+        stem = tuple((SeparableStem(channels, width), self.image_shape) for width in widths)
         found = [BlockSlot("stem", (0,), stem)]
-        for (stage, column), block in product(self.depth_columns, range(max(DEPTHS))):
+        for (stage, column), block in product(self.depth_columns, range(max(depths))):
             rows = tuple(
                 self.placed_block(stage, block, width, kernel) if block < depth else None
-                for width, depth, kernel in product(WIDTHS, DEPTHS, KERNELS)
+                for width, depth, kernel in product(widths, depths, self.options.kernels)
             )
             columns = (0, column, column + 1 + block)
             found.append(BlockSlot(f"stage{stage + 1}.block{block + 1}", columns, rows))
-        shapes = [self.features(STAGES, width) for width in WIDTHS]
+        shapes = [self.features(STAGES, width) for width in widths]
         head = tuple((SeparableHead(shape[2], self.classes), shape) for shape in shapes)
         return (*found, BlockSlot("head", (0,), head))
 
     def canonical(self, genotypes: Genotypes) -> Genotypes:
         check_genotypes(genotypes, self.decisions)
-        canonical = genotypes.copy()
-        for (_, column), block in product(self.depth_columns, range(max(DEPTHS))):
-            absent = np.array(DEPTHS)[genotypes[:, column]] <= block
+        canonical, depths = genotypes.copy(), np.array(self.options.depths)
+        for (_, column), block in product(self.depth_columns, range(max(depths))):
+            absent = depths[genotypes[:, column]] <= block
             canonical[absent, column + 1 + block] = 0
         return canonical
 
     @property
     def depth_columns(self) -> list[tuple[int, int]]:
-        return [(stage, 1 + stage * (1 + max(DEPTHS))) for stage in range(STAGES)]
+        return [(stage, 1 + stage * (1 + max(self.options.depths))) for stage in range(STAGES)]
 
     def features(self, stages: int, width: int) -> tuple[int, int, int]:
         height, across = (-(-side // 2 ** (1 + stages)) for side in self.image_shape[:2])

@@ -26,20 +26,14 @@ from pydantic import (
 from latency_models import DEVICES
 from latency_models.measure import COMMAND, RUNTIMES
 from nas.config.section import Section
+from nas.config.spaces import supernet_space
 from nas.config.tracking import TrackingConfig
 from nas.data import DATASETS
 from nas.evolution.constraints import parse_constraint
-from search_spaces import MobileNetSpace, NasBench201Space, ResNetSpace, SearchSpace, ViTSpace
+from search_spaces import SearchSpace
 
 HOST = "host"
 """The device name that means the machine the search runs on."""
-
-SupernetSpace = MobileNetSpace | NasBench201Space | ResNetSpace | ViTSpace
-
-SUPERNET_SPACES: Mapping[str, type[SupernetSpace]] = {
-    space.name: space for space in (MobileNetSpace, NasBench201Space, ResNetSpace, ViTSpace)
-}
-"""Search spaces whose networks can share a supernet's weights, by name."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=64)]
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -88,12 +82,17 @@ class DataConfig(Section):
         return None if path is None else path.expanduser().absolute()
 
 
+def _trainable(name: str) -> str:
+    supernet_space(name)
+    return name
+
+
 class SpaceConfig(Section):
     """Which networks can be built: the name of a search space and that space's own options."""
 
     model_config = ConfigDict(extra="allow")
 
-    name: Annotated[str, _known(SUPERNET_SPACES)]
+    name: Annotated[str, AfterValidator(_trainable)]
     """Which search space."""
 
     @cached_property
@@ -107,12 +106,12 @@ class SpaceConfig(Section):
         Raises:
             ValueError: If the images do not fit the options.
         """
-        space: Any = SUPERNET_SPACES[self.name]
+        space = supernet_space(self.name)
         return space(options=self.options, image_shape=image_shape, classes=classes)
 
     @property
     def _adapter(self) -> TypeAdapter[Any]:
-        return TypeAdapter(SUPERNET_SPACES[self.name].Options)
+        return TypeAdapter(supernet_space(self.name).Options)
 
     @model_validator(mode="after")
     def _check_options(self) -> Self:

@@ -8,20 +8,23 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from latency_models.measure import COMMAND, RUNTIMES
-from nas.config.models import SUPERNET_SPACES, Config
+from nas.config.models import Config
+from nas.config.spaces import supernet_spaces
 from nas.data import DATASETS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def config_schema() -> dict[str, Any]:
-    """The schema of a whole config, every space's options included."""
+    """The schema of a whole config, every space's options included, also of installed packages."""
     schema = Config.model_json_schema()
     definitions: dict[str, Any] = schema["$defs"]
     definitions["DataConfig"]["properties"]["name"]["enum"] = sorted(DATASETS)
     runtime = definitions["TargetConfig"]["properties"]["runtime"]
     runtime["anyOf"][0]["enum"] = sorted([*RUNTIMES, COMMAND])
-    spaces = [_space_schema(name, definitions) for name in sorted(SUPERNET_SPACES)]
+    spaces = [
+        _space_schema(name, space, definitions) for name, space in sorted(supernet_spaces().items())
+    ]
     description = definitions["SpaceConfig"]["description"]
     definitions["SpaceConfig"] = {
         "title": "SpaceConfig",
@@ -65,8 +68,8 @@ def _inside(
     return here
 
 
-def _space_schema(name: str, definitions: dict[str, Any]) -> dict[str, Any]:
-    options = TypeAdapter(SUPERNET_SPACES[name].Options).json_schema(ref_template="#/$defs/{model}")
+def _space_schema(name: str, space: type[Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    options = TypeAdapter(space.Options).json_schema(ref_template="#/$defs/{model}")
     definitions.update(options.pop("$defs", {}))
     options["properties"] = {"name": {"const": name}, **options["properties"]}
     options["required"] = ["name", *options.get("required", ())]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from functools import lru_cache
-from typing import Any
+from importlib.metadata import entry_points
+from typing import Any, TypeVar
 
 import numpy as np
 from flax import nnx
@@ -135,6 +136,25 @@ MODULES: dict[type, type[nnx.Module]] = {
 }
 """The module of each block kind, and of each template."""
 
+MODULES_GROUP = "nas.modules"
+"""The entry points by which other packages name the Python modules that register theirs."""
+
+AnyModule = TypeVar("AnyModule", bound=nnx.Module)
+
+
+def register_module(kind: type) -> Callable[[type[AnyModule]], type[AnyModule]]:
+    """Class decorator that makes a module that of a block kind.
+
+    The module is built with the block, and the options `mode`, `implementation` and `rngs`.
+    """
+
+    def register(module: type[AnyModule]) -> type[AnyModule]:
+        MODULES[kind] = module
+        return module
+
+    return register
+
+
 TEMPLATES: dict[type, Callable[[Any], tuple[Hashable, tuple[int, ...]]]] = {
     NasBench201Cell: cell_template,
 }
@@ -161,8 +181,11 @@ def build_block(
     """The block's or the template's module with freshly initialised parameters.
 
     Raises:
-        ValueError: If no module is known for the block's kind.
+        ValueError: If no module is known for the block's kind, in installed packages neither.
     """
+    if type(block) not in MODULES:
+        for entry in entry_points(group=MODULES_GROUP):
+            entry.load()
     if type(block) not in MODULES:
         known = ", ".join(sorted(kind.__name__ for kind in MODULES))
         raise ValueError(f"block kind must be one of {known}, got {type(block).__name__}")

@@ -22,7 +22,7 @@ def test_it_has_as_many_networks_as_the_paper_says() -> None:
     networks = 1
     for stage in range(1, 6):
         columns = [i for i, name in enumerate(names) if name.startswith(f"stage{stage}.")]
-        options = np.indices(counts[columns]).reshape(len(columns), -1)
+        options = np.indices(counts[columns].tolist()).reshape(len(columns), -1)
         genotypes = np.zeros((options.shape[1], len(names)), np.int64)
         genotypes[:, columns] = options.T
         networks *= len(np.unique(made.canonical(genotypes)[:, columns], axis=0))

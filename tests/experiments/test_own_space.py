@@ -2,37 +2,53 @@
 
 import importlib
 import json
+import os
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
+import pandas as pd
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from nas.cli import app
+from nas.config import Config, ConfigError, config_schema, parse_config
+from nas.supernet import blocks
+from nas.supernet.engine import BlockChain
+from nas.supernet.standalone import network_definition
 from search_spaces import SPACES, Architecture, base, find_space
+from tests.nas.supernet import tiny
+from tests.nas.supernet.executed import assert_subnet_equals_standalone
 
 ROOT = Path(__file__).parents[2]
 FILE = (ROOT / "experiments/own_space.py").read_text()
+MODULES_FILE = (ROOT / "experiments/own_modules.py").read_text()
 PAGE = (ROOT / "docs/own_space.md").read_text()
 CODE = re.findall(r"^```python\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
-PIECES, (USE, BY_NAME) = CODE[:-2], CODE[-2:]
+PIECES, (USE, MODULES, BY_NAME) = CODE[:-3], CODE[-3:]
+(CONFIG,) = re.findall(r"^```yaml\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
 (ENTRY_POINT,) = re.findall(r"^```toml\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
 (COMMAND,) = re.findall(r"^    nas (predict .*)$", PAGE, re.MULTILINE)
 
 
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A directory with the file that the page writes, from which Python imports."""
+    """A directory with the files that the page writes, from which Python imports."""
     (tmp_path / "own_space.py").write_text("\n\n\n".join(PIECES) + "\n")
+    (tmp_path / "own_modules.py").write_text(MODULES + "\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     kinds = {k: block for k, block in base.BLOCKS.items() if not k.startswith("separable_")}
     monkeypatch.setattr(base, "BLOCKS", kinds)
-    monkeypatch.delitem(sys.modules, "own_space", raising=False)
+    monkeypatch.setattr(blocks, "MODULES", dict(blocks.MODULES))
+    for name in ("own_space", "own_modules"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     return tmp_path
 
 
@@ -55,6 +71,7 @@ def installed(written: Path) -> Path:
 
 def test_the_pages_pieces_are_the_example_of_under_150_lines(written: Path) -> None:
     assert (written / "own_space.py").read_text() == FILE
+    assert (written / "own_modules.py").read_text() == MODULES_FILE
     assert FILE.count("\n") < 150
 
 
@@ -92,6 +109,75 @@ def test_an_installed_spaces_architectures_are_read_without_importing_it(install
     assert answer.exit_code == 0, answer.output
     (row,) = json.loads(answer.stdout)
     assert row["macs"] == names["table"].macs(names["genotypes"][:1])[0]
+
+
+def config(**space: Any) -> Config:
+    document = yaml.safe_load(CONFIG)
+    document["space"] |= space
+    return parse_config(document, source="own.yaml")
+
+
+def test_a_config_names_an_installed_space_and_its_options(installed: Path) -> None:
+    made = config().space.build(image_shape=(8, 8, 1), classes=10)
+    assert type(made) is find_space("separable")
+    options = {option.name: option.options for option in made.decisions}
+    assert options["width"] == (8, 16)
+    assert options["stage3.depth"] == (1, 2)
+    assert options["stage3.block2.kernel"] == (3, 5)
+    with pytest.raises(ConfigError, match=r"space\.width is not a key; did you mean widths\?"):
+        config(width=[8])
+    with pytest.raises(ConfigError, match=r"space\.depths\.0 must be an integer, got 1\.5"):
+        config(depths=[1.5])
+    valid = "mobilenet, nasbench201, resnet, separable, vit"
+    with pytest.raises(ConfigError, match=rf"space\.name must be one of {valid}, got 'vgg'"):
+        config(name="vgg")
+    del find_space("separable").Options
+    with pytest.raises(ConfigError, match="got 'separable', which declares no Options"):
+        config()
+
+
+def test_the_schema_has_the_options_of_an_installed_space(installed: Path) -> None:
+    spaces = config_schema()["$defs"]["SpaceConfig"]["oneOf"]
+    (found,) = (s for s in spaces if s["properties"]["name"] == {"const": "separable"})
+    assert set(found["properties"]) == {"name", "widths", "depths", "kernels"}
+
+
+def test_the_own_spaces_subnets_are_its_standalone_networks(installed: Path) -> None:
+    made = config(widths=[4, 8]).space.build(image_shape=(16, 16, 1), classes=10)
+    for genotype in (made.smallest, made.largest):
+        architecture = made.decode(genotype)
+        shapes = network_definition(architecture, "stored", None)[1]
+        workload = architecture.workload(batch_size=1, dtype="float32")
+        assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == workload.params
+    # The smaller width and depth, and both kernels.
+    names = [decision.name for decision in made.decisions]
+    genotype = made.smallest
+    genotype[names.index("stage2.block1.kernel")] = 1
+    weights = tiny.random_weights(made)
+    assert_subnet_equals_standalone(BlockChain(), made.decode(genotype), weights)
+
+
+@pytest.mark.slow
+def test_the_own_space_is_searched_from_training_to_export(installed: Path) -> None:
+    Path("own.yaml").write_text(CONFIG)
+    small = ["train.epochs=4", "train.executor=in_process", "search.executor=in_process"]
+    small += ["search.evaluations=8", "search.population_size=4", "search.generation_size=4"]
+    small += ["targets.0.samples=3", "space.depths=[1]"]
+    overrides = [part for override in small for part in ("--set", override)]
+    command = [sys.executable, "-m", "nas.cli", "run", "own.yaml", *overrides]
+    paths = os.pathsep.join([str(installed), str(ROOT)])
+    environment = {**os.environ, "PYTHONPATH": paths}
+    subprocess.run(command, check=True, env=environment)
+    front: Any = pd.read_csv("runs/separable/fronts/here.csv")
+    assert front["test_accuracy"].max() > 0.3
+    assert len(list(Path("runs/separable/export").glob("*/model.onnx"))) >= 1
+
+
+def test_a_block_without_a_module_is_refused(written: Path) -> None:
+    names: dict[str, Any] = {}
+    exec(USE, names)
+    with pytest.raises(ValueError, match=r"block kind must be one of .*, got SeparableStem"):
+        network_definition(names["architecture"], "stored", None)
 
 
 def test_a_name_that_nobody_offers_is_refused_with_those_there_are(installed: Path) -> None:
