@@ -11,6 +11,7 @@ Padding is symmetric, `kernel // 2` on each side, as in PyTorch.
 
 from __future__ import annotations
 
+import itertools
 from functools import partial
 from typing import Literal, TypeAlias, cast
 
@@ -29,6 +30,14 @@ TOEPLITZ_PIXELS_PER_TAP = 2
 
 The product costs a multiply-add a pixel where the shifted sums cost one a tap, at a higher rate;
 `experiments/benchmarks/depthwise.py` has the figures.
+"""
+
+
+TILE_PIXELS = 32
+"""Pixels that a pass of the kernel's gradient adds up at a time.
+
+XLA's CPU backend takes 3 to 8 times as long for tiles of 4 or 8 pixels as for single ones, and two
+thirds as long for tiles of 16 to 64; larger ones take longer to compile.
 """
 
 
@@ -84,7 +93,8 @@ def _shifted(x: Array, kernel: Array, stride: int) -> Array:
     size, pad = kernel.shape[0], kernel.shape[0] // 2
     n, height, width, channels = x.shape
     out_height, out_width = -(-height // stride), -(-width // stride)
-    padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    # Held together: else the taps that need no padding are read from `x`, a second stream.
+    padded = lax.optimization_barrier(jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0))))
     y = jnp.zeros((), x.dtype)
     for i in range(size):
         for j in range(size):
@@ -120,13 +130,15 @@ def _input_gradient(dy: Array, kernel: Array, stride: int, shape: tuple[int, ...
     size, pad = kernel.shape[0], kernel.shape[0] // 2
     n, height, width, channels = shape
     out_height, out_width = dy.shape[1:3]
-    padded = jnp.pad(dy, ((0, 0), (size, size), (size, size), (0, 0)))
+    before, after = -((pad + 1 - size) // stride), (pad + stride - 1) // stride
+    edges = (before, after)
+    padded = lax.optimization_barrier(jnp.pad(dy, ((0, 0), edges, edges, (0, 0))))
 
     def phase(a: int, b: int) -> Array:
         total = jnp.zeros((n, out_height, out_width, channels), dy.dtype)
         for i in range((a + pad) % stride, size, stride):
             for j in range((b + pad) % stride, size, stride):
-                top, left = size + (a + pad - i) // stride, size + (b + pad - j) // stride
+                top, left = before + (a + pad - i) // stride, before + (b + pad - j) // stride
                 stop = (n, top + out_height, left + out_width, channels)
                 total = total + lax.slice(padded, (0, top, left, 0), stop) * kernel[i, j]
         return total
@@ -139,29 +151,45 @@ def _input_gradient(dy: Array, kernel: Array, stride: int, shape: tuple[int, ...
 
 
 def _kernel_gradient(x: Array, dy: Array, size: int, stride: int) -> Array:
-    """One pass over the rows of `dy`, each added to `size` sums `[size, width, channels]`.
+    """One pass over tiles of `dy`, each added to `size` sums `[size, width / columns, channels]`.
 
+    Every sum is as wide as the tiles that lie side by side: the columns and rows of a tile are
+    added up in registers, so that the sums are read and written once a tile, not once a pixel.
     The sums are in float32 at least.
     """
     pad = size // 2
     n, out_height, out_width, channels = dy.shape
+    rows, columns = _tile(out_height, out_width)
     sum_dtype = at_least_float32(dy.dtype)
     padded = jnp.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    down = out_height // rows
 
-    def add_row(t: Array, sums: tuple[Array, ...]) -> tuple[Array, ...]:
-        image, row = t // out_height, t % out_height
-        window = lax.dynamic_slice(
-            padded, (image, row * stride, 0, 0), (1, size, padded.shape[2], channels)
-        )[0]
-        gradient = lax.dynamic_slice(dy, (image, row, 0, 0), (1, 1, out_width, channels))[0]
+    def add_rows(t: Array, sums: tuple[Array, ...]) -> tuple[Array, ...]:
+        image, row = t // down, t % down * rows
+        window_shape = (1, size + (rows - 1) * stride, padded.shape[2], channels)
+        window = lax.dynamic_slice(padded, (image, row * stride, 0, 0), window_shape)[0]
+        gradient = lax.dynamic_slice(dy, (image, row, 0, 0), (1, rows, out_width, channels))[0]
         gradient = gradient.astype(sum_dtype)
 
-        def taken(j: int) -> Array:
-            stop = (size, j + (out_width - 1) * stride + 1, channels)
-            return lax.slice(window, (0, j, 0), stop, (1, stride, 1))
+        def added(total: Array, j: int) -> Array:
+            for u, v in itertools.product(range(rows), range(columns)):
+                left = j + v * stride
+                start, step = (u * stride, left, 0), (1, columns * stride, 1)
+                last = left + (out_width - columns) * stride
+                taken = lax.slice(window, start, (u * stride + size, last + 1, channels), step)
+                total = total + taken * gradient[u, v::columns]
+            return total
 
-        return tuple(total + taken(j) * gradient for j, total in enumerate(sums))
+        return tuple(added(total, j) for j, total in enumerate(sums))
 
-    zeros = jnp.zeros((size, out_width, channels), sum_dtype)
-    sums = lax.fori_loop(0, n * out_height, add_row, (zeros,) * size)
+    zeros = jnp.zeros((size, out_width // columns, channels), sum_dtype)
+    sums = lax.fori_loop(0, n * down, add_rows, (zeros,) * size)
     return jnp.stack([total.sum(axis=1) for total in sums], axis=1).astype(x.dtype)
+
+
+def _tile(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of a tile, divisors of the map's: `TILE_PIXELS` where there are as many."""
+    columns = max(size for size in range(1, 9) if width % size == 0)
+    divisors = (size for size in range(1, height) if height % size == 0)
+    rows = next((size for size in divisors if size * columns >= TILE_PIXELS), height)
+    return (rows, columns) if rows * columns >= TILE_PIXELS // 2 else (1, 1)
