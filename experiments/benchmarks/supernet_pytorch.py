@@ -142,7 +142,7 @@ class Peer:
     """Answers requests about one supernet."""
 
     def build(self, slots, layout, threads, learning_rate):
-        """Makes the supernet; `slots` maps each slot to the kind and fields of its largest block."""
+        """Makes the supernet; `slots` has the kind and fields of each slot's largest block."""
         torch.manual_seed(0)
         torch.set_num_threads(threads)
         blocks = {name: BLOCKS[block["kind"]](block) for name, block in slots.items()}

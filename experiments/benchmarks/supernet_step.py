@@ -266,7 +266,9 @@ def _difference(architecture: Any, peer: PyTorchSteps) -> dict[str, float]:
     ours = SupernetSteps(_spread(SupernetSteps().weights))
     images, labels = batch(16)
     with tempfile.TemporaryDirectory() as folder:
-        paths = {name: f"{folder}/{name}" for name in ("weights.npz", "found.npz", "x.npy", "y.npy")}
+        paths = {
+            name: f"{folder}/{name}" for name in ("weights.npz", "found.npz", "x.npy", "y.npy")
+        }
         np.savez(paths["weights.npz"], **_named(ours.weights))
         np.save(paths["x.npy"], np.asarray(images))
         np.save(paths["y.npy"], np.argmax(np.asarray(labels), axis=1))

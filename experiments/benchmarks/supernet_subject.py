@@ -22,6 +22,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from nas.execution.cluster import worker_environment
 from nas.supernet.elastic import Weights, cut_network, initial_weights
@@ -124,8 +125,6 @@ class StandaloneSteps:
         self.momentum = jax.tree.map(jnp.zeros_like, self.weights)
 
         def loss(weights: Any, images: jax.Array, labels: jax.Array) -> jax.Array:
-            from flax import nnx
-
             fresh = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, images.dtype), zeros)
             logits = nnx.merge(definition, weights, {"blocks": fresh})(images)
             return -jnp.mean(jnp.sum(labels * jax.nn.log_softmax(logits), axis=-1))
@@ -201,7 +200,7 @@ def seconds(call: Callable[[], Any]) -> float:
 
 
 def interleaved(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Medians of what the calls return, one call of each a round, after a round that is not used."""
+    """Medians of what the calls return, one of each a round, after a round that does not count."""
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds + 1):
         for name, call in calls.items():
