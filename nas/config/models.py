@@ -358,8 +358,11 @@ class SearchConfig(Section):
     evaluations: PositiveCount = 300
     """Networks whose accuracy is evaluated, each once for all targets."""
     population_size: Annotated[int, Field(ge=2)] = 48
+    mode: Literal["asynchronous", "synchronous"] = "asynchronous"
+    """asynchronous gives a free worker the next network at once; synchronous waits for whole
+    generations, so that the same seed ends with the same networks."""
     generation_size: PositiveCount = 16
-    """Networks that are proposed at a time."""
+    """Networks that are proposed at a time in the synchronous mode."""
     mutation_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
     """Probability with which a decision of an offspring is drawn anew."""
     calibration_images: PositiveCount = 512
@@ -371,9 +374,23 @@ class SearchConfig(Section):
     executor: Literal["ray", "in_process"] = "ray"
     """in_process evaluates in the driver, for debugging; the results are the same."""
     workers: PositiveCount = 2
-    """Ray workers, which evaluate one network each at a time."""
+    """Most Ray workers, which evaluate one network each at a time; they start where a node has
+    room, also while the search runs."""
     cpus_per_worker: PositiveCount = 1
     gpus_per_worker: Annotated[float, Field(ge=0.0)] = 0.0
+    timeout_s: PositiveFloat | None = None
+    """Seconds after which a Ray worker that still evaluates a network is replaced; the second time
+    the network has failed. null is 30 times the mean of those that succeeded but at least 600, and
+    3600 before the first."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.timeout_s is not None and self.executor == "in_process":
+            raise ValueError(
+                "search.timeout_s must be null for the executor in_process, which cannot end an "
+                f"evaluation; got {self.timeout_s:g}"
+            )
+        return self
 
 
 class VerifyConfig(Section):

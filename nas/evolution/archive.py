@@ -6,7 +6,7 @@ its own cost and its own constraints.
 
 import moocore
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from nas.evolution.sorting import non_dominated_mask
 
@@ -25,6 +25,7 @@ class Archive:
         self._error = np.empty(0)
         self._costs = np.empty((0, targets))
         self._violation = np.empty((0, targets))
+        self._running: dict[int, _RunningFront] = {}
 
     def __len__(self) -> int:
         return self._size
@@ -103,33 +104,60 @@ class Archive:
     def hypervolume(self, target: int, reference: Float[np.ndarray, " 2"]) -> float:
         """Area in (error, cost) that the target's front dominates, up to the reference point.
 
+        Asked again with the same reference point, it takes only what is new.
+
         Args:
             target: Which front.
             reference: The worst error and the worst cost that count.
         """
-        front = self._objectives(target)[self.front(target)]
-        return float(moocore.hypervolume(front, ref=reference)) if len(front) else 0.0
+        running = self._running.get(target)
+        if running is None or not np.array_equal(running.reference, reference):
+            running = self._running[target] = _RunningFront(reference)
+        new = slice(running.seen, self._size)
+        running.add(self._objectives(target, new), self.violation[new, target] <= 0)
+        return running.volume
 
     def hypervolume_history(
         self, target: int, reference: Float[np.ndarray, " 2"]
     ) -> Float[np.ndarray, " n"]:
         """The hypervolume after each evaluation, in the order they were told."""
-        points = self._objectives(target)
-        counts = (self.violation[:, target] <= 0) & (points < reference).all(axis=1)
-        history = np.zeros(self._size)
-        front = np.empty((0, 2))
-        volume = 0.0
-        for i in range(self._size):
-            point = points[i]
-            if counts[i] and not (front <= point).all(axis=1).any():
-                kept = front[~(point <= front).all(axis=1)]
-                front = np.concatenate((kept, point[None]))
-                volume = float(moocore.hypervolume(front, ref=reference))
-            history[i] = volume
-        return history
+        running = _RunningFront(reference)
+        feasible = self.violation[:, target] <= 0
+        return running.add(self._objectives(target), feasible)
 
-    def _objectives(self, target: int) -> Float[np.ndarray, "n 2"]:
-        return np.column_stack((self.error, self.costs[:, target]))
+    def _objectives(self, target: int, rows: slice = slice(None)) -> Float[np.ndarray, "n 2"]:
+        return np.column_stack((self.error[rows], self.costs[rows, target]))
+
+
+class _RunningFront:
+    """The part of a front that lies within a reference point, and its hypervolume, as it grows.
+
+    Attributes:
+        reference: The reference point.
+        seen: How many points were taken in.
+        volume: The hypervolume of those that are feasible.
+    """
+
+    def __init__(self, reference: Float[np.ndarray, " m"]) -> None:
+        self.reference = np.array(reference, dtype=np.float64)
+        self.seen = 0
+        self.volume = 0.0
+        self._front = np.empty((0, len(self.reference)))
+
+    def add(
+        self, points: Float[np.ndarray, "n m"], feasible: Bool[np.ndarray, " n"]
+    ) -> Float[np.ndarray, " n"]:
+        """Takes in points; returns the hypervolume after each."""
+        counts = feasible & (points < self.reference).all(axis=1)
+        history = np.empty(len(points))
+        for i, point in enumerate(points):
+            if counts[i] and not (self._front <= point).all(axis=1).any():
+                kept = self._front[~(point <= self._front).all(axis=1)]
+                self._front = np.concatenate((kept, point[None]))
+                self.volume = float(moocore.hypervolume(self._front, ref=self.reference))
+            history[i] = self.volume
+        self.seen += len(points)
+        return history
 
 
 def _grown(array: np.ndarray, room: int) -> np.ndarray:

@@ -1,14 +1,19 @@
 """The loop of a search: ask, evaluate, record, tell.
 
-Generations are synchronous and outcomes are told in the order they were asked for, whatever order
-they finish in, so that a search depends on its seed alone. Every outcome is recorded the moment it
-arrives. What the study already holds is told from there, so a killed search is simply started
-again: it repeats its own steps without evaluating anything twice and ends with the same archive.
+Every outcome is recorded the moment it arrives, so that a killed search is simply started again.
+
+Asynchronous: whenever workers are free as many genotypes are asked for, and outcomes are told as
+they arrive; nobody waits for anybody. What the study holds is told before anything is asked for.
+
+Synchronous: a generation is asked for when the one before is complete, and outcomes are told in the
+order they were asked for, whatever order they finish in, so that a search depends on its seed
+alone. One that is started again repeats its own steps, takes from the study what that holds, and
+ends with the archive of an uninterrupted one.
 """
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -16,13 +21,18 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nas.evolution.archive import Archive
-from nas.execution.base import Executor, Task
+from nas.execution.base import Executor, Outcome, Task
 from nas.study import Study
+
+WAKE_S = 1.0
+"""Longest wait for an outcome before the asynchronous mode looks for new workers."""
+REFERENCE_SIZE = 16
+"""Evaluations that the reference point follows from where none is given."""
 
 
 @runtime_checkable
 class SearchAlgorithm(Protocol):
-    """Proposes genotypes and learns from their errors."""
+    """Proposes genotypes and learns from errors, in any order and while others are pending."""
 
     archive: Archive
 
@@ -46,8 +56,10 @@ class Progress:
         failures: How many of `evaluations` failed.
         recorded: How many of `evaluations` came from the study.
         hypervolume: For each target what its front dominates of the box between (0, 0) and the
-            reference point, 0..1; as of the last complete generation.
-        generations: How many are complete.
+            reference point, 0..1; in the synchronous mode as of the last complete generation.
+        steps: Complete generations; in the asynchronous mode how often a front has changed.
+        workers: How many there are at the moment.
+        utilisation: Share of the workers' time in this session that evaluations took, 0..1.
     """
 
     evaluations: int
@@ -56,7 +68,9 @@ class Progress:
     failures: int
     recorded: int
     hypervolume: tuple[float, ...]
-    generations: int
+    steps: int
+    workers: int
+    utilisation: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +78,15 @@ class SearchResult:
     """What a search ended with.
 
     Attributes:
-        archive: All completed evaluations, in the order they were asked for.
+        archive: All completed evaluations, in the order they were told.
         evaluations: Number of evaluations told, failed ones included.
         failures: How many of them failed.
         recorded: How many came from the study.
         reference: For each target the (error, cost) that hypervolumes are relative to.
-        history: After each generation, the evaluations so far and each target's hypervolume (0..1).
+        history: Evaluations so far and each target's hypervolume (0..1): after each generation, or
+            in the asynchronous mode wherever one has changed; and at the end.
+        evaluations_per_s: Made in this session; 0 if none was.
+        utilisation: Share of the workers' time in this session that evaluations took, 0..1.
     """
 
     archive: Archive
@@ -78,6 +95,8 @@ class SearchResult:
     recorded: int
     reference: Float[np.ndarray, "t 2"]
     history: tuple[tuple[int, tuple[float, ...]], ...]
+    evaluations_per_s: float
+    utilisation: float
 
 
 def run_search(
@@ -86,10 +105,11 @@ def run_search(
     study: Study,
     *,
     evaluations: int,
-    generation_size: int,
+    generation_size: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     seed: int = 0,
     reference: Float[np.ndarray, "t 2"] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> SearchResult:
     """Searches until so many evaluations have been told, or the space is exhausted.
 
@@ -98,38 +118,30 @@ def run_search(
         executor: Evaluates on the search split.
         study: Where outcomes are recorded, and taken from where they are recorded already.
         evaluations: How many, failed and recorded ones included.
-        generation_size: How many are asked for at once.
-        on_progress: Called after every evaluation made, and after every generation.
+        generation_size: How many are asked for at once in the synchronous mode; None is the
+            asynchronous one.
+        on_progress: Called whenever evaluations were made, and after every generation.
         seed: Of every evaluation.
         reference: The worst (error, cost) that counts for each target's hypervolume; by default
-            error 1 and the largest cost of the first generation.
+            error 1 and the largest cost of the first 16 in the archive.
+        clock: The executor's time in seconds.
 
     Raises:
         StudyError: If an outcome cannot be recorded.
         WorkerError: If the executor cannot go on.
     """
-    if evaluations < 1 or generation_size < 1:
+    if evaluations < 1 or (generation_size is not None and generation_size < 1):
         raise ValueError(
             "evaluations and generation_size must be at least 1, "
             f"got {evaluations} and {generation_size}"
         )
-    session = _Session(search, executor, study, evaluations, seed, on_progress)
+    session = _Session(search, executor, study, evaluations, seed, on_progress, clock)
     session.reference = reference
-    while session.told < evaluations:
-        genotypes = search.ask(min(generation_size, evaluations - session.told))
-        if len(genotypes) == 0:
-            break
-        session.evaluate(genotypes)
-    if session.reference is None:
-        session.reference = _default_reference(search.archive)
-    return SearchResult(
-        archive=search.archive,
-        evaluations=session.told,
-        failures=session.failures,
-        recorded=session.recorded,
-        reference=session.reference,
-        history=tuple(session.history),
-    )
+    if generation_size is None:
+        session.run_asynchronously()
+    else:
+        session.run_in_generations(generation_size)
+    return session.result()
 
 
 class _Session:
@@ -143,6 +155,7 @@ class _Session:
         total: int,
         seed: int,
         on_progress: Callable[[Progress], None] | None,
+        clock: Callable[[], float],
     ) -> None:
         self.search = search
         self.executor = executor
@@ -150,10 +163,14 @@ class _Session:
         self.total = total
         self.seed = seed
         self.on_progress = on_progress
+        self.clock = clock
         self.reference: np.ndarray | None = None
+        self.in_generations = False
         self.made = self.failures = self.recorded = 0
-        self.busy_s = 0.0
         self.history: list[tuple[int, tuple[float, ...]]] = []
+        self.busy_s = self.offered_s = 0.0
+        self.started_s = self.seen_s = clock()
+        self.workers = executor.workers
         self.known = {
             made.genotype: np.nan if made.accuracy is None else 1 - made.accuracy
             for made in study.evaluations("search")
@@ -164,29 +181,101 @@ class _Session:
         """Evaluations so far; between two generations, those told."""
         return self.made + self.recorded
 
-    def evaluate(self, genotypes: Int[np.ndarray, "n d"]) -> None:
-        """Evaluates what is not known, and tells all of it in order."""
-        keys = [tuple(int(option) for option in genotype) for genotype in genotypes]
-        missing = [key for key in keys if key not in self.known]
-        self.recorded += len(keys) - len(missing)
-        self.failures += sum(math.isnan(self.known[key]) for key in keys if key in self.known)
-        started, before_s = time.perf_counter(), self.busy_s
-        for key in missing:
-            self.executor.submit(Task(key, "search", self.seed))
-        for _ in missing:
-            outcome = self.executor.next()
-            self.study.record_evaluation(outcome)
-            error = 1 - outcome.metrics.get("accuracy", np.nan)
-            self.known[outcome.task.genotype] = error
-            self.failures += math.isnan(error)
-            self.made += 1
-            self.busy_s = before_s + time.perf_counter() - started
+    def run_asynchronously(self) -> None:
+        """Keeps every worker busy."""
+        if self.known:
+            genotypes = np.array(list(self.known), dtype=np.int64)
+            errors = np.array(list(self.known.values()))
+            self.known.clear()
+            self.recorded = len(errors)
+            self.failures = int(np.isnan(errors).sum())
+            self._tell(genotypes, errors)
             self._report()
-        self.search.tell(genotypes, np.array([self.known[key] for key in keys]))
-        if self.reference is None and len(self.search.archive):
+        while self.told < self.total:
+            pending = self.executor.pending
+            room = min(self.executor.capacity, self.total - self.told) - pending
+            proposed = self.search.ask(room) if room > 0 else ()
+            self._submit(proposed)
+            if pending == len(proposed) == 0:
+                break
+            outcomes = self._wait(WAKE_S)
+            if outcomes:
+                errors = np.array([self._record(outcome) for outcome in outcomes])
+                self._tell(np.array([outcome.task.genotype for outcome in outcomes]), errors)
+                self._report()
+
+    def run_in_generations(self, size: int) -> None:
+        """Completes one generation after the other, and tells each in the order of its asking."""
+        self.in_generations = True
+        while self.told < self.total:
+            genotypes = self.search.ask(min(size, self.total - self.told))
+            if len(genotypes) == 0:
+                break
+            keys = [tuple(genotype.tolist()) for genotype in genotypes]
+            errors = {key: self.known.pop(key) for key in keys if key in self.known}
+            self.recorded += len(errors)
+            self.failures += sum(math.isnan(error) for error in errors.values())
+            self._submit([key for key in keys if key not in errors])
+            while self.executor.pending:
+                for outcome in self._wait():
+                    errors[outcome.task.genotype] = self._record(outcome)
+                self._report()
+            self._tell(genotypes, np.array([errors[key] for key in keys]))
+            self._report()
+
+    def result(self) -> SearchResult:
+        """What has come of it."""
+        if self.reference is None:
             self.reference = _default_reference(self.search.archive)
-        self.history.append((self.told, self._hypervolume()))
-        self._report()
+        if not self.history or self.history[-1][0] < self.told:
+            self.history.append((self.told, self._hypervolume()))
+        return SearchResult(
+            archive=self.search.archive,
+            evaluations=self.told,
+            failures=self.failures,
+            recorded=self.recorded,
+            reference=self.reference,
+            history=tuple(self.history),
+            evaluations_per_s=self._rate,
+            utilisation=self._utilisation,
+        )
+
+    def _submit(self, genotypes: Iterable[Sequence[int] | Int[np.ndarray, " d"]]) -> None:
+        for genotype in genotypes:
+            task = Task(tuple(int(option) for option in genotype), "search", self.seed)
+            self.executor.submit(task)
+
+    def _wait(self, timeout_s: float | None = None) -> list[Outcome]:
+        """The next outcome and those that are there with it; none after the time."""
+        try:
+            outcomes = [self.executor.next(timeout_s)]
+        except TimeoutError:
+            outcomes = []
+        outcomes += [self.executor.next() for _ in range(self.executor.finished)]
+        self.busy_s += sum(outcome.duration_s for outcome in outcomes)
+        self._note_time()
+        return outcomes
+
+    def _note_time(self) -> None:
+        now_s = self.clock()
+        self.offered_s += self.workers * (now_s - self.seen_s)
+        self.seen_s, self.workers = now_s, self.executor.workers
+
+    def _record(self, outcome: Outcome) -> float:
+        """Writes an outcome down and returns its error."""
+        self.study.record_evaluation(outcome)
+        error = 1 - outcome.metrics.get("accuracy", np.nan)
+        self.made += 1
+        self.failures += math.isnan(error)
+        return error
+
+    def _tell(self, genotypes: Int[np.ndarray, "n d"], errors: Float[np.ndarray, " n"]) -> None:
+        self.search.tell(genotypes, errors)
+        if self.reference is None and len(self.search.archive) >= REFERENCE_SIZE:
+            self.reference = _default_reference(self.search.archive)
+        volumes = self._hypervolume()
+        if self.in_generations or not self.history or self.history[-1][1] != volumes:
+            self.history.append((self.told, volumes))
 
     def _hypervolume(self) -> tuple[float, ...]:
         archive, reference = self.search.archive, self.reference
@@ -197,25 +286,36 @@ class _Session:
             for target in range(archive.targets)
         )
 
+    @property
+    def _rate(self) -> float:
+        elapsed_s = self.seen_s - self.started_s
+        return self.made / elapsed_s if self.made and elapsed_s > 0 else 0.0
+
+    @property
+    def _utilisation(self) -> float:
+        return min(1.0, self.busy_s / self.offered_s) if self.offered_s > 0 else 0.0
+
     def _report(self) -> None:
         if self.on_progress is None:
             return
-        rate = self.made / self.busy_s if self.made else 0.0
-        volume = self.history[-1][1] if self.history else (0.0,) * self.search.archive.targets
         self.on_progress(
             Progress(
                 evaluations=self.told,
                 total=self.total,
-                evaluations_per_s=rate,
+                evaluations_per_s=self._rate,
                 failures=self.failures,
                 recorded=self.recorded,
-                hypervolume=volume,
-                generations=len(self.history),
+                hypervolume=self.history[-1][1]
+                if self.history
+                else (0.0,) * self.search.archive.targets,
+                steps=len(self.history),
+                workers=self.workers,
+                utilisation=self._utilisation,
             )
         )
 
 
 def _default_reference(archive: Archive) -> Float[np.ndarray, "t 2"]:
-    """Error 1 and the largest cost in the archive."""
-    worst = archive.costs.max(axis=0) if len(archive) else np.ones(archive.targets)
+    """Error 1 and the largest cost of the first in the archive."""
+    worst = archive.costs[:REFERENCE_SIZE].max(axis=0) if len(archive) else np.ones(archive.targets)
     return np.column_stack((np.ones(archive.targets), worst))

@@ -61,7 +61,6 @@ class MultiTargetEvolution:
         self._initial = spread_over_cost(
             -(-population_size // 2), space=space, costs=costs, rng=self._rng
         )
-        self._asked = 0
 
     @property
     def population(self) -> Int[np.ndarray, " p"]:
@@ -72,13 +71,14 @@ class MultiTargetEvolution:
         """Up to `n` canonical genotypes never asked for before; fewer from an exhausted space.
 
         The first `population_size` are the initial population: half from the smallest network to
-        the largest, half sampled. Children follow as soon as two evaluations were told.
+        the largest, half sampled; those that were told count among them. Children follow as soon
+        as two evaluations were told.
         """
         genotypes = self._seen.unseen(self._initial)[:n]
         self._seen.add(genotypes)
         missing = n - len(genotypes)
         if missing:
-            breeding = self._asked + len(genotypes) >= self._size and len(self._population) > 1
+            breeding = len(self._seen) >= self._size and len(self._population) > 1
             more = propose_unseen(
                 missing,
                 self._children if breeding else self._samples,
@@ -89,7 +89,6 @@ class MultiTargetEvolution:
             )
             self._seen.add(more)
             genotypes = np.concatenate((genotypes, more))
-        self._asked += len(genotypes)
         return genotypes
 
     def tell(self, genotypes: Int[np.ndarray, "n d"], error: Float[np.ndarray, " n"]) -> None:
@@ -118,7 +117,6 @@ class MultiTargetEvolution:
             "error": self.archive.error.copy(),
             "population": self._population.copy(),
             "initial": self._initial.copy(),
-            "asked": self._asked,
             "population_size": self._size,
             "mutation_rate": self._mutation_rate,
             "crossover_rate": self._crossover_rate,
@@ -142,7 +140,6 @@ class MultiTargetEvolution:
             search.archive.add(state["genotypes"], state["error"], *costs(state["genotypes"]))
             search._select(state["population"])
         search._initial = state["initial"].copy()
-        search._asked = state["asked"]
         search._rng.bit_generator.state = state["rng"]
         return search
 

@@ -4,8 +4,9 @@ Back ends differ only in where an evaluator runs. An evaluator is built once a w
 module-level factory and a payload, and then turns tasks into metrics; it has to be a function of
 the task alone, so that a retried task and another back end give the same metrics.
 
-An evaluation that raises, or whose metrics are not finite, is repeated once; one whose worker
-process dies is repeated twice. After that its outcome is "failed", with the reason.
+An evaluation that raises, or whose metrics are not finite, is repeated once; so is one that runs
+out of time, where the back end can end it; one whose worker process dies is repeated twice. After
+that its outcome is "failed", with the reason.
 """
 
 import math
@@ -19,6 +20,8 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 MAX_ERRORS = 2
 """Attempts that may end in an exception before a task counts as failed."""
+MAX_TIMEOUTS = 2
+"""Attempts that may run out of time before a task counts as failed."""
 MAX_DEATHS = 3
 """Attempts that may end with the death of the worker process before a task counts as failed."""
 
@@ -76,11 +79,25 @@ EvaluatorFactory: TypeAlias = Callable[[Any], Evaluator]
 
 @runtime_checkable
 class Executor(Protocol):
-    """Runs tasks somewhere. Submitting never blocks; outcomes arrive in the order they finish."""
+    """Runs tasks somewhere. Submitting never blocks; outcomes arrive in the order they finish.
+
+    Workers may come and go: `workers` and `capacity` are of the moment. A task that is submitted
+    before there is a worker waits for one.
+    """
+
+    @property
+    def workers(self) -> int:
+        """Workers that are there and can evaluate."""
+        ...
 
     @property
     def capacity(self) -> int:
-        """Tasks in flight that keep every worker busy."""
+        """Tasks in flight that keep every worker busy; at least 1."""
+        ...
+
+    @property
+    def finished(self) -> int:
+        """Outcomes that `next` returns without waiting."""
         ...
 
     @property

@@ -26,7 +26,9 @@ class InProcessExecutor:
         WorkerError: If the factory raises.
     """
 
+    workers = 1
     capacity = 1
+    finished = 0
 
     def __init__(self, factory: EvaluatorFactory, payload: Any) -> None:
         try:

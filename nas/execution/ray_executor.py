@@ -1,95 +1,35 @@
 """Evaluates on the workers of a Ray cluster.
 
-The payload is put into the object store once; each worker is an actor that builds its evaluator
-from it once and keeps it, compiled functions and all. Workers are replaced when they die. An actor
-runs its tasks in the order they were submitted, so of several in flight the first that did not come
-back is held to have killed it. A finished task whose result was still on its way is then blamed in
-place of the next, which costs the two a repetition each.
+The payload is put into the object store once, and a crew of actors works off the tasks. A thread
+listens to them and hands out what is queued, so that workers go on while the caller is busy with
+something else; outcomes wait until they are asked for.
 
 Assumes that Ray is running (`nas.execution.cluster.start_ray`) and that the workers can import the
 factory's module.
 """
 
+import threading
 import time
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
 
 from nas.errors import WorkerError
-from nas.execution.base import (
-    MAX_DEATHS,
-    MAX_ERRORS,
-    Attempt,
-    Evaluator,
-    EvaluatorFactory,
-    Outcome,
-    Task,
-    attempt,
-    one_line,
-)
+from nas.execution.base import EvaluatorFactory, Outcome, Task
 from nas.execution.cluster import worker_environment
+from nas.execution.crew import Answer, Crew
 
-SHORT_S = 0.05
-"""Shorter evaluations are queued two to a worker, since fetching a result costs about 1 ms."""
-
-
-class _Worker:
-    """The actor: an evaluator and its process."""
-
-    def __init__(self) -> None:
-        self._evaluator: Evaluator | None = None
-
-    def build(self, factory: EvaluatorFactory, payload: Any) -> str | None:
-        """Builds the evaluator; returns why it could not be built."""
-        try:
-            self._evaluator = factory(payload)
-        except Exception as problem:
-            return one_line(problem)
-        return None
-
-    def evaluate(self, task: Task) -> Attempt:
-        """Tries once."""
-        assert self._evaluator is not None
-        return attempt(self._evaluator, task)
-
-
-@dataclass(slots=True)
-class _Job:
-    """A task with what has happened to it so far."""
-
-    task: Task
-    errors: int = 0
-    deaths: int = 0
-
-    @property
-    def attempts(self) -> int:
-        return self.errors + self.deaths
-
-
-@dataclass(slots=True)
-class _Place:
-    """Where one worker is, and after its death the next."""
-
-    actor: Any
-    building: Any
-    in_flight: deque[tuple[Any, _Job]] = field(default_factory=deque[tuple[Any, _Job]])
-    deaths_in_a_row: int = 0
-
-    @property
-    def awaited(self) -> Any | None:
-        """The result that comes next from here."""
-        if self.building is not None:
-            return self.building
-        return self.in_flight[0][0] if self.in_flight else None
+CHECK_S = 1.0
+"""Longest time between two looks for evaluations that have run out of time."""
 
 
 class RayExecutor:
-    """Runs tasks on `workers` actors, which start in the background.
+    """Runs tasks on at most `workers` actors, which start in the background.
+
+    Actors for which no node has room wait for one; those that run go on without them.
 
     Args:
         factory: Module-level function from the payload to an evaluator.
@@ -99,6 +39,8 @@ class RayExecutor:
         cpus_per_worker: Cores a worker takes of its node.
         gpus_per_worker: GPUs a worker takes of its node; 0 is evaluation on the CPU.
         worker_env: Environment variables of the workers, besides those of `worker_environment`.
+        timeout_s: What one evaluation may take before its worker is ended. None is 30 times the
+            mean of those that succeeded but at least ten minutes, and an hour before the first.
 
     Raises:
         WorkerError: If the cluster has no node that could ever run such a worker.
@@ -113,43 +55,65 @@ class RayExecutor:
         cpus_per_worker: int | float = 1,
         gpus_per_worker: int | float = 0,
         worker_env: Mapping[str, str] | None = None,
+        timeout_s: int | float | None = None,
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, got {workers}")
+        if timeout_s is not None and not timeout_s > 0:
+            raise ValueError(f"timeout_s must be positive, got {timeout_s}")
         _check_fit(cpus_per_worker, gpus_per_worker)
         environment = worker_environment(cpus=cpus_per_worker, gpus=gpus_per_worker)
-        self._actor_class: Any = ray.remote(_Worker).options(
-            num_cpus=cpus_per_worker,
-            num_gpus=gpus_per_worker,
-            max_restarts=0,
-            runtime_env={"env_vars": {**environment, **(worker_env or {})}},
-        )
-        self._factory = factory
-        self._payload = ray.put(payload)
-        self._backlog: deque[_Job] = deque()
-        self._finished: deque[Outcome] = deque()
         self._pending = 0
-        self._mean_duration_s = float("inf")
         self._closed = False
-        self._places = [_Place(*self._start()) for _ in range(workers)]
+        self._answers: SimpleQueue[Answer | None] = SimpleQueue()
+        self._outcomes: SimpleQueue[Outcome | BaseException] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._crew = Crew(
+            {
+                "num_cpus": cpus_per_worker,
+                "num_gpus": gpus_per_worker,
+                "runtime_env": {"env_vars": {**environment, **(worker_env or {})}},
+            },
+            factory,
+            ray.put(payload),
+            workers=workers,
+            timeout_s=timeout_s,
+            on_answer=self._answers.put,
+            on_outcome=self._outcomes.put,
+        )
+        self._check_s = CHECK_S if timeout_s is None else min(CHECK_S, timeout_s / 4)
+        self._listener = threading.Thread(target=self._listen, name="ray-executor", daemon=True)
+        self._listener.start()
+
+    @property
+    def workers(self) -> int:
+        """Workers that are there and can evaluate."""
+        with self._lock:
+            return self._crew.workers
 
     @property
     def capacity(self) -> int:
-        """Tasks in flight that keep every worker busy."""
-        return len(self._places) * self._depth
+        """Tasks in flight that keep every worker busy; at least 1."""
+        with self._lock:
+            return self._crew.capacity
 
     @property
     def pending(self) -> int:
         """Tasks submitted whose outcome has not been returned."""
         return self._pending
 
+    @property
+    def finished(self) -> int:
+        """Outcomes that `next` returns without waiting."""
+        return self._outcomes.qsize()
+
     def submit(self, task: Task) -> None:
         """Queues a task."""
         if self._closed:
             raise RuntimeError("the executor is closed")
         self._pending += 1
-        self._backlog.append(_Job(task))
-        self._dispatch()
+        with self._lock:
+            self._crew.submit(task)
 
     def next(self, timeout_s: int | float | None = None) -> Outcome:
         """Returns a finished task's outcome, waiting for one if need be.
@@ -161,32 +125,26 @@ class RayExecutor:
         """
         if self._pending == 0:
             raise RuntimeError("no task is pending")
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while not self._finished:
-            left = None if deadline is None else max(0.0, deadline - time.monotonic())
-            awaited = {place.awaited: place for place in self._places if place.awaited is not None}
-            ready, _ = ray.wait(list(awaited), num_returns=1, timeout=left)
-            if not ready:
-                raise TimeoutError(f"no evaluation finished within {timeout_s} s")
-            ready, _ = ray.wait(list(awaited), num_returns=len(awaited), timeout=0)
-            for reference in ready:
-                self._take(awaited[reference], reference)
-            self._dispatch()
+        try:
+            outcome = self._outcomes.get(timeout=timeout_s)
+        except Empty:
+            raise TimeoutError(f"no evaluation finished within {timeout_s} s") from None
+        if isinstance(outcome, BaseException):
+            self._outcomes.put(outcome)
+            raise outcome
         self._pending -= 1
-        return self._finished.popleft()
+        self._crew.pace.told(time.monotonic())
+        return outcome
 
     def close(self) -> None:
         """Ends the workers; pending tasks are dropped. May be called twice."""
         if self._closed:
             return
         self._closed = True
-        for place in self._places:
-            ray.kill(place.actor)
-        self._places.clear()
-        self._backlog.clear()
-        self._finished.clear()
+        self._answers.put(None)
+        self._listener.join()
+        self._crew.close()
         self._pending = 0
-        del self._payload
 
     def __enter__(self) -> "RayExecutor":
         return self
@@ -199,79 +157,26 @@ class RayExecutor:
     ) -> None:
         self.close()
 
-    @property
-    def _depth(self) -> int:
-        return 2 if self._mean_duration_s < SHORT_S else 1
-
-    def _start(self) -> tuple[Any, Any]:
-        actor = self._actor_class.remote()
-        return actor, actor.build.remote(self._factory, self._payload)
-
-    def _dispatch(self) -> None:
-        for depth in range(self._depth):
-            for place in self._places:
-                if not self._backlog:
-                    return
-                if place.building is None and len(place.in_flight) == depth:
-                    job = self._backlog.popleft()
-                    place.in_flight.append((place.actor.evaluate.remote(job.task), job))
-
-    def _take(self, place: _Place, reference: Any) -> None:
+    def _listen(self) -> None:
+        """Brings answers to the crew until the end, or until the crew cannot go on."""
+        checked_s = time.monotonic()
         try:
-            result: Any = ray.get(reference)
-        except RayError as problem:
-            self._bury(place, one_line(problem))
-            return
-        if place.building is not None:
-            if result is not None:
-                raise WorkerError(f"a worker could not build its evaluator: {result}")
-            place.building = None
-            return
-        _, job = place.in_flight.popleft()
-        place.deaths_in_a_row = 0
-        self._settle(job, result)
-
-    def _settle(self, job: _Job, made: Attempt) -> None:
-        if self._mean_duration_s == float("inf"):
-            self._mean_duration_s = made.duration_s
-        self._mean_duration_s += 0.1 * (made.duration_s - self._mean_duration_s)
-        if made.metrics is not None:
-            tries = job.attempts + 1
-            self._finished.append(
-                Outcome(job.task, "ok", made.metrics, made.duration_s, made.worker, None, tries)
-            )
-            return
-        job.errors += 1
-        if job.errors < MAX_ERRORS:
-            self._backlog.appendleft(job)
-            return
-        error, tries = made.error, job.attempts
-        self._finished.append(
-            Outcome(job.task, "failed", {}, made.duration_s, made.worker, error, tries)
-        )
-
-    def _bury(self, place: _Place, reason: str) -> None:
-        """Replaces a dead worker; its first task is held responsible, the others go back."""
-        ray.kill(place.actor)
-        place.deaths_in_a_row += 1
-        jobs = [job for _, job in place.in_flight]
-        place.in_flight.clear()
-        if place.building is not None and place.deaths_in_a_row >= MAX_DEATHS:
-            raise WorkerError(
-                f"a worker died {place.deaths_in_a_row} times before it was ready: {reason}"
-            )
-        if place.building is None:
-            suspect = jobs.pop(0)
-            suspect.deaths += 1
-            if suspect.deaths < MAX_DEATHS:
-                jobs.insert(0, suspect)
-            else:
-                error = f"its worker died {suspect.deaths} times: {reason}"
-                self._finished.append(
-                    Outcome(suspect.task, "failed", {}, 0.0, "", error, suspect.attempts)
-                )
-        self._backlog.extendleft(reversed(jobs))
-        place.actor, place.building = self._start()
+            while True:
+                answer = None
+                try:
+                    answer = self._answers.get(timeout=self._check_s)
+                    if answer is None:
+                        return
+                except Empty:
+                    pass
+                with self._lock:
+                    if answer is not None:
+                        self._crew.take(answer)
+                    if time.monotonic() - checked_s >= self._check_s:
+                        self._crew.expire()
+                        checked_s = time.monotonic()
+        except BaseException as problem:
+            self._outcomes.put(problem)
 
 
 def _check_fit(cpus: int | float, gpus: int | float) -> None:

@@ -22,7 +22,7 @@ from search_spaces.base import SearchSpace
 def search(study: Study, config: Config) -> None:
     """Proposes networks, evaluates each once on the search split, and records every evaluation.
 
-    What the study holds is not evaluated again: the same seed proposes the same networks.
+    What the study holds is not evaluated again.
     """
     check_tracking(config.tracking)
     setting = Setting(study, config)
@@ -31,18 +31,19 @@ def search(study: Study, config: Config) -> None:
     started = time.monotonic()
     costs = TargetCosts(setting.space, config.targets, load_predictors(study, config))
     reference = np.array([costs.reference(position) for position in range(len(config.targets))])
+    synchronous = config.search.mode == "synchronous"
     with (
         StageProgress("search", config.search.evaluations) as bar,
         setting.executor() as executor,
         open_tracker(study, config, "search") as tracker,
     ):
-        generations = 0
+        steps = 0
 
         def on_progress(progress: Progress) -> None:
-            nonlocal generations
+            nonlocal steps
             bar.update(progress.evaluations, _text(progress, config))
-            if progress.generations > generations:
-                generations = progress.generations
+            if progress.steps > steps:
+                steps = progress.steps
                 tracker.log(progress.evaluations, _metrics(progress, config))
 
         result = run_search(
@@ -50,7 +51,7 @@ def search(study: Study, config: Config) -> None:
             executor,
             study,
             evaluations=config.search.evaluations,
-            generation_size=config.search.generation_size,
+            generation_size=config.search.generation_size if synchronous else None,
             on_progress=on_progress,
             seed=config.seed,
             reference=reference,
@@ -61,6 +62,8 @@ def search(study: Study, config: Config) -> None:
             "duration_s": time.monotonic() - started,
             "evaluations": result.evaluations,
             "failures": result.failures,
+            "evaluations_per_s": result.evaluations_per_s,
+            "utilisation": result.utilisation,
             "reference": {
                 target.name: [float(value) for value in reference[position]]
                 for position, target in enumerate(config.targets)
@@ -87,6 +90,7 @@ def _metrics(progress: Progress, config: Config) -> dict[str, float]:
     return {
         "evaluations_per_s": progress.evaluations_per_s,
         "failures": progress.failures,
+        "utilisation": progress.utilisation,
         **{f"hypervolume/{target.name}": volume for target, volume in volumes},
     }
 
@@ -101,4 +105,5 @@ def _text(progress: Progress, config: Config) -> str:
         for target, volume in zip(config.targets, progress.hypervolume, strict=True)
     )
     text += f"  hypervolume {volumes}"
+    text += f"  {progress.workers} workers {progress.utilisation:.0%} busy"
     return text + (f"  {progress.failures} failed" if progress.failures else "")

@@ -97,6 +97,7 @@ class Setting:
             cpus_per_worker=search.cpus_per_worker,
             gpus_per_worker=search.gpus_per_worker,
             worker_env=self.environment,
+            timeout_s=search.timeout_s,
         )
 
 

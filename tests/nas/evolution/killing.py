@@ -15,11 +15,13 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 
 
-def start(study: Path, kind: str, evaluations: int, sleep_s: float) -> subprocess.Popen[str]:
+def start(
+    study: Path, kind: str, evaluations: int, sleep_s: float, mode: str
+) -> subprocess.Popen[str]:
     environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
     module = "tests.nas.evolution.search_process"
     return subprocess.Popen(
-        [sys.executable, "-m", module, str(study), kind, str(evaluations), "5", str(sleep_s)],
+        [sys.executable, "-m", module, str(study), kind, mode, str(evaluations), str(sleep_s)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -28,8 +30,10 @@ def start(study: Path, kind: str, evaluations: int, sleep_s: float) -> subproces
     )
 
 
-def finish(study: Path, kind: str, evaluations: int, sleep_s: float) -> dict[str, Any]:
-    with start(study, kind, evaluations, sleep_s) as process:
+def finish(
+    study: Path, kind: str, evaluations: int, sleep_s: float, mode: str = "synchronous"
+) -> dict[str, Any]:
+    with start(study, kind, evaluations, sleep_s, mode) as process:
         process.communicate(timeout=120)
     assert process.returncode == 0
     return json.loads(study.with_suffix(".json").read_text())
@@ -57,7 +61,14 @@ def made(study: Path) -> Counter[str]:
 
 
 def kill_and_restart(
-    study: Path, kind: str, *, evaluations: int, kills: int, sleep_s: float, spare: int
+    study: Path,
+    kind: str,
+    *,
+    evaluations: int,
+    kills: int,
+    sleep_s: float,
+    spare: int,
+    mode: str = "synchronous",
 ) -> dict[str, Any]:
     """Kills at random moments, then lets it finish; nothing recorded may change or be made again.
 
@@ -68,13 +79,14 @@ def kill_and_restart(
         kills: How often; once from the process's start on, else once it made an evaluation.
         sleep_s: Time of one evaluation.
         spare: Evaluations that may be in flight, finished but not recorded, at a kill.
+        mode: Of the search.
     """
     chance = random.Random(kind)
     interrupted = 0
     after = rows(study)
     for number in range(kills):
         before, calls = rows(study), made(study)
-        with start(study, kind, evaluations, sleep_s) as process:
+        with start(study, kind, evaluations, sleep_s, mode) as process:
             assert process.stdout is not None
             if number != kills // 2:
                 while int(process.stdout.readline() or evaluations) <= len(before):
@@ -87,7 +99,7 @@ def kill_and_restart(
         repeated = made(study) - calls
         assert repeated.keys().isdisjoint(before)
     assert interrupted >= kills - 1
-    result = finish(study, kind, evaluations, sleep_s)
+    result = finish(study, kind, evaluations, sleep_s, mode)
     assert {key: row for key, row in rows(study).items() if key in after} == after
     assert len(rows(study)) == evaluations
     attempts = sum(row[-1] for row in rows(study).values())

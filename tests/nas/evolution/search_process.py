@@ -1,4 +1,4 @@
-"""A whole search as a process of its own, to be killed: STUDY EXECUTOR EVALUATIONS SEED SLEEP_S."""
+"""A whole search as a process of its own, to be killed: STUDY EXECUTOR MODE EVALUATIONS SLEEP_S."""
 
 import json
 import sys
@@ -23,6 +23,7 @@ def search(
     *,
     evaluations: int,
     seed: int,
+    generation_size: int | None = 8,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> SearchResult:
     costs = linear_costs([[1] * 8, [3] * 4 + [0.2] * 4], [25, 30])
@@ -34,7 +35,7 @@ def search(
         executor,
         study,
         evaluations=evaluations,
-        generation_size=8,
+        generation_size=generation_size,
         seed=seed,
         on_progress=on_progress,
     )
@@ -53,7 +54,7 @@ def as_plain_data(result: SearchResult) -> dict[str, Any]:
 
 
 def main() -> None:
-    path, kind, evaluations, seed, sleep_s = sys.argv[1:]
+    path, kind, mode, evaluations, sleep_s = sys.argv[1:]
     log = Path(path).with_suffix(".log")
     payload = {"log": str(log), "sleep_s": float(sleep_s), "faults": kind == "in_process_faults"}
     study = Study.open(Path(path)) if Study.exists(Path(path)) else Study.create(Path(path), {})
@@ -70,7 +71,8 @@ def main() -> None:
             study,
             executor,
             evaluations=int(evaluations),
-            seed=int(seed),
+            seed=5,
+            generation_size=8 if mode == "synchronous" else None,
             on_progress=lambda progress: print(progress.evaluations, flush=True),
         )
     Path(path).with_suffix(".json").write_text(json.dumps(as_plain_data(result)))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas.errors import StudyError
 from nas.evolution.driver import Progress, SearchAlgorithm, SearchResult, run_search
 from nas.evolution.nsga2 import MultiTargetEvolution
 from nas.evolution.random_search import RandomSearch
@@ -54,13 +55,19 @@ def run(
     *,
     algorithm: SearchAlgorithm | None = None,
     evaluations: int = 60,
+    generation_size: int | None = 8,
     fails: bool = False,
     **options: Any,
 ) -> SearchResult:
     algorithm = algorithm or MultiTargetEvolution(SPACE, COSTS, population_size=20, seed=1)
     with InProcessExecutor(Known, {"fails": fails}) as executor:
         return run_search(
-            algorithm, executor, study, evaluations=evaluations, generation_size=8, **options
+            algorithm,
+            executor,
+            study,
+            evaluations=evaluations,
+            generation_size=generation_size,
+            **options,
         )
 
 
@@ -72,22 +79,34 @@ def test_the_order_of_completion_changes_nothing(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
-def test_exactly_as_many_evaluations_are_made_as_asked_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize("generation_size", [8, None])
+def test_exactly_as_many_evaluations_are_made_as_asked_for(
+    tmp_path: Path, generation_size: int | None
+) -> None:
     with Study.create(tmp_path, {}) as study:
-        result = run(study, evaluations=61)
+        result = run(study, evaluations=61, generation_size=generation_size)
         rows = study.evaluations("search")
     assert result.evaluations == len(rows) == len(result.archive) == 61
     assert [row.genotype for row in rows] == [tuple(g) for g in result.archive.genotypes]
     np.testing.assert_array_equal([1 - (row.accuracy or 0) for row in rows], result.archive.error)
 
 
-def test_a_search_repeated_on_its_study_evaluates_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("generation_size", [8, None])
+def test_a_search_repeated_on_its_study_evaluates_nothing(
+    tmp_path: Path, generation_size: int | None
+) -> None:
     with Study.create(tmp_path, {}) as study:
-        first = run(study, fails=True)
+        first = run(study, fails=True, generation_size=generation_size)
         algorithm = MultiTargetEvolution(SPACE, COSTS, population_size=20, seed=1)
         with Refusing(Known, {}) as executor:
-            again = run_search(algorithm, executor, study, evaluations=60, generation_size=8)
-    assert as_plain_data(again) == as_plain_data(first)
+            again = run_search(
+                algorithm, executor, study, evaluations=60, generation_size=generation_size
+            )
+    if generation_size is not None:
+        assert as_plain_data(again) == as_plain_data(first)
+    np.testing.assert_array_equal(again.archive.genotypes, first.archive.genotypes)
+    np.testing.assert_array_equal(again.archive.error, first.archive.error)
+    assert again.failures == first.failures
     assert (first.recorded, again.recorded) == (0, 60)
 
 
@@ -101,9 +120,12 @@ def test_a_longer_search_continues_a_shorter_one(tmp_path: Path) -> None:
     assert as_plain_data(continued) == as_plain_data(whole)
 
 
-def test_failures_count_as_evaluations_and_stay_out_of_the_archive(tmp_path: Path) -> None:
+@pytest.mark.parametrize("generation_size", [8, None])
+def test_failures_count_as_evaluations_and_stay_out_of_the_archive(
+    tmp_path: Path, generation_size: int | None
+) -> None:
     with Study.create(tmp_path, {}) as study:
-        result = run(study, fails=True)
+        result = run(study, fails=True, generation_size=generation_size)
         failed = [row for row in study.evaluations("search") if row.status == "failed"]
     assert result.evaluations == 60
     assert result.failures == len(failed) > 0
@@ -111,10 +133,15 @@ def test_failures_count_as_evaluations_and_stay_out_of_the_archive(tmp_path: Pat
     assert {(row.error, row.attempts) for row in failed} == {("ValueError: too bad", 2)}
 
 
-def test_a_search_in_which_everything_fails_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("generation_size", [8, None])
+def test_a_search_in_which_everything_fails_ends(
+    tmp_path: Path, generation_size: int | None
+) -> None:
     with Study.create(tmp_path, {}) as study, InProcessExecutor(Broken, None) as executor:
         algorithm = MultiTargetEvolution(SPACE, COSTS, population_size=20, seed=1)
-        result = run_search(algorithm, executor, study, evaluations=40, generation_size=8)
+        result = run_search(
+            algorithm, executor, study, evaluations=40, generation_size=generation_size
+        )
     assert (result.failures, len(result.archive)) == (40, 0)
     assert result.history[-1] == (40, (0.0, 0.0))
 
@@ -126,11 +153,13 @@ class Broken:
         raise RuntimeError("always")
 
 
-def test_an_exhausted_space_ends_the_search(tmp_path: Path) -> None:
+@pytest.mark.parametrize("generation_size", [8, None])
+def test_an_exhausted_space_ends_the_search(tmp_path: Path, generation_size: int | None) -> None:
     space = GridSpace(2, 3)
     algorithm = RandomSearch(space, linear_costs([[1, 1]], [9]), seed=0)
     with Study.create(tmp_path, {}) as study:
-        assert run(study, algorithm=algorithm).evaluations == len(space.every())
+        result = run(study, algorithm=algorithm, generation_size=generation_size)
+    assert result.evaluations == len(space.every())
 
 
 def test_progress_is_told_after_every_evaluation(tmp_path: Path) -> None:
@@ -178,6 +207,34 @@ def test_nothing_to_do_is_refused(tmp_path: Path, evaluations: int, generation_s
         )
 
 
+def test_a_full_disk_ends_the_search_with_one_clear_error_and_the_study_goes_on(
+    tmp_path: Path,
+) -> None:
+    with Study.create(tmp_path, {}) as study:
+        run(study, evaluations=8)
+        pages = study._connection.execute("PRAGMA page_count").fetchone()[0]
+        study._connection.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StudyError, match=r"study\.db: database or disk is full"):
+            run(study, evaluations=400, generation_size=None)
+    with Study.open(tmp_path) as study:
+        kept = study.evaluations("search")
+        assert 8 <= len(kept) < 400
+        assert run(study, evaluations=400, generation_size=None).recorded == len(kept)
+        assert study.evaluations("search")[: len(kept)] == kept
+
+
+def test_a_study_that_became_read_only_is_one_clear_error(tmp_path: Path) -> None:
+    with Study.create(tmp_path, {}) as study:
+        run(study, evaluations=8)
+    with (
+        Study.open(tmp_path, read_only=True) as study,
+        pytest.raises(StudyError, match=r"study\.db: attempt to write a readonly database"),
+    ):
+        run(study, evaluations=20)
+    with Study.open(tmp_path) as study:
+        assert run(study, evaluations=20).recorded == 8
+
+
 @pytest.mark.parametrize("kind", ["in_process", "in_process_faults"])
 def test_a_search_killed_at_random_moments_ends_with_the_identical_archive(
     tmp_path: Path, kind: str
@@ -188,3 +245,23 @@ def test_a_search_killed_at_random_moments_ends_with_the_identical_archive(
         tmp_path / "killed", kind, evaluations=120, kills=6, sleep_s=0.01, spare=spare
     )
     assert killed == whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["synchronous", "asynchronous"])
+def test_a_search_killed_at_twenty_random_moments_loses_and_repeats_nothing(
+    tmp_path: Path, mode: str
+) -> None:
+    whole = finish(tmp_path / "whole", "in_process", 400, 0.0, mode)
+    killed = kill_and_restart(
+        tmp_path / "killed",
+        "in_process",
+        evaluations=400,
+        kills=20,
+        sleep_s=0.005,
+        spare=1,
+        mode=mode,
+    )
+    if mode == "synchronous":
+        assert killed == whole
+    assert len(killed["genotypes"]) == len(whole["genotypes"]) == 400

@@ -12,7 +12,8 @@ from ray.cluster_utils import Cluster
 from nas.errors import WorkerError
 from nas.execution.base import EvaluatorFactory, Executor, Task
 from nas.execution.cluster import start_ray, stop_ray, worker_environment
-from nas.execution.ray_executor import SHORT_S, RayExecutor
+from nas.execution.crew import SHORT_S
+from nas.execution.ray_executor import RayExecutor
 from tests.nas.execution import evaluators
 from tests.nas.execution.contract import ExecutorContract, run, tasks
 

@@ -50,6 +50,7 @@ targets:
 search:
   evaluations: 10
   population_size: 4
+  mode: synchronous
   generation_size: 3
   calibration_images: 200
   batch_size: 200
