@@ -27,6 +27,9 @@ class SimulatedExecutor:
         duration_s: How long a task takes its worker, in seconds.
         workers: How many there are.
         count_caller: Whether processor time of the calling thread passes on the simulated clock.
+
+    Attributes:
+        occupied_s: Time that workers have spent on tasks, finished or not, all workers together.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class SimulatedExecutor:
         self._finished: deque[Outcome] = deque()
         self._pace = Pace()
         self._completed, self._completed_s = 0, 0.0
+        self.occupied_s = 0.0
         self._now_s = 0.0
         self._processor_s = time.thread_time()
 
@@ -126,7 +130,8 @@ class SimulatedExecutor:
     def _advance(self, to_s: float) -> None:
         """Lets time pass, and with it what ends before; workers go on with the backlog."""
         while self._running and self._running[0][0] <= to_s:
-            self._now_s, worker, took_s, task = heapq.heappop(self._running)
+            self._pass(self._running[0][0])
+            _, worker, took_s, task = heapq.heappop(self._running)
             metrics = {name: float(value) for name, value in self._evaluator.evaluate(task).items()}
             self._completed += 1
             self._completed_s += took_s
@@ -134,6 +139,10 @@ class SimulatedExecutor:
             self._finished.append(Outcome(task, "ok", metrics, took_s, name))
             heapq.heappush(self._idle, worker)
             self._start()
+        self._pass(to_s)
+
+    def _pass(self, to_s: float) -> None:
+        self.occupied_s += len(self._running) * (to_s - self._now_s)
         self._now_s = to_s
 
     def _start(self) -> None:

@@ -145,9 +145,9 @@ def test_history_is_of_the_moments_at_which_a_front_moved(tmp_path: Path) -> Non
     reference = np.array([[0.5, 20.0], [0.8, 30.0]])
     with Study.create(tmp_path, {}) as study, executor:
         result = run(study, executor, evaluations=150, reference=reference)
+    told = [count for count, _ in result.history]
     for target in range(2):
         whole = result.archive.hypervolume_history(target, reference[target])
-        told = [count for count, _ in result.history]
         shares = [volumes[target] for _, volumes in result.history]
         np.testing.assert_allclose(shares, whole[np.array(told) - 1] / reference[target].prod())
     assert told[-1] == 150

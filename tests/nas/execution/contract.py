@@ -24,7 +24,7 @@ def run(executor: Executor, todo: list[Task]) -> dict[tuple[int, ...], Outcome]:
     for task in todo:
         executor.submit(task)
     outcomes = [executor.next(60) for _ in todo]
-    assert executor.pending == 0
+    assert executor.pending == executor.finished == 0
     assert sorted(o.task.genotype for o in outcomes) == sorted(t.genotype for t in todo)
     return {outcome.task.genotype: outcome for outcome in outcomes}
 
@@ -89,6 +89,7 @@ class ExecutorContract:
     def test_waiting_for_nothing_is_refused(self) -> None:
         with self.make(evaluators.Fixed, {"accuracy": 1.0}) as executor:
             assert executor.capacity >= 1
+            assert executor.finished == 0
             with pytest.raises(RuntimeError, match="no task is pending"):
                 executor.next()
 

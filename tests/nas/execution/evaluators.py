@@ -14,7 +14,7 @@ from nas.execution.base import Task
 
 
 class Hash:
-    """Accuracy from a hash of the task; first options 1 to 3 misbehave where the payload asks."""
+    """Accuracy from a hash of the task; first options 1 to 4 misbehave where the payload asks."""
 
     def __init__(self, payload: Mapping[str, Any]) -> None:
         self.payload = payload
@@ -47,6 +47,8 @@ class Hash:
             if not once.exists():
                 once.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
+        if kind == 4:
+            time.sleep(3600)
 
 
 class Fixed:

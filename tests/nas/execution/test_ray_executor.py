@@ -44,8 +44,9 @@ class TestRay(ExecutorContract):
 
 def test_every_worker_takes_its_share() -> None:
     with make(evaluators.Hash, {"sleep_s": 0.02}) as executor:
-        run(executor, tasks(0, 0, 0, 0))
-        time.sleep(1.5)
+        while executor.workers < 2:
+            time.sleep(0.01)
+        assert executor.capacity == 2
         made = run(executor, tasks(*[0] * 20))
     assert len({o.worker for o in made.values()}) == 2
 
@@ -79,6 +80,18 @@ def test_workers_that_die_while_they_start_end_the_search_with_a_reason() -> Non
         pytest.raises(WorkerError, match="died 3 times before it was ready"),
     ):
         run(executor, tasks(0))
+
+
+def test_what_is_queued_is_begun_while_the_caller_is_busy_elsewhere() -> None:
+    with make(evaluators.Hash, {"sleep_s": 0.1}, workers=1) as executor:
+        for task in tasks(0, 0, 0):
+            executor.submit(task)
+        executor.next()
+        deadline = time.monotonic() + 60
+        while executor.finished < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert executor.pending == 2
 
 
 def test_a_slow_evaluation_times_out_the_wait_and_not_the_task() -> None:

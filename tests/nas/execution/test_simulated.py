@@ -43,6 +43,7 @@ def test_queued_tasks_go_to_whoever_is_free_first() -> None:
         (3, 7, "simulated/1"),
     ]
     assert [o.duration_s for o, _ in found] == [1, 1, 3, 5]
+    assert executor.occupied_s == 10
     assert {(o.status, o.metrics["accuracy"]) for o, _ in found} == {("ok", 0.5)}
 
 
@@ -59,7 +60,7 @@ def test_waiting_too_long_takes_the_time_waited() -> None:
         submit(executor, 1)
         with pytest.raises(TimeoutError, match=r"within 0\.5 s"):
             executor.next(0.5)
-        assert executor.clock() == 0.5
+        assert executor.clock() == executor.occupied_s == 0.5
         executor.next()
         assert executor.clock() == 3
 
