@@ -406,6 +406,8 @@ class MemberChoice(Section):
     target: str
     latency_ms: PositiveFloat | None = None
     """Highest latency, measured where possible, predicted elsewhere; null for no limit."""
+    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] = 0.5
+    """Share of timed runs, or probability of the prediction, that has to keep the latency."""
 
 
 def _members_form(value: Any) -> str:

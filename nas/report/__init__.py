@@ -3,25 +3,30 @@
 `write_report(path, data)` writes it; `ReportData` and its parts say what goes in.
 """
 
-from nas.report.data import (
-    Audit,
-    DatasetSummary,
-    Evaluation,
-    Member,
-    ReportData,
-    Target,
-    TrainingPoint,
-)
+from nas.report.data import DatasetSummary, Energy, Evaluation, ReportData
+from nas.report.history import Failure, SearchHistory, SurrogatePoint, TrainingPoint, Worker
 from nas.report.html import render_report, write_report
+from nas.report.operators import Kernel, NetworkTimes, Roofline
+from nas.report.target import CONFIDENCES, Audit, Baseline, Member, Target
 
 __all__ = [
+    "CONFIDENCES",
     "Audit",
+    "Baseline",
     "DatasetSummary",
+    "Energy",
     "Evaluation",
+    "Failure",
+    "Kernel",
     "Member",
+    "NetworkTimes",
     "ReportData",
+    "Roofline",
+    "SearchHistory",
+    "SurrogatePoint",
     "Target",
     "TrainingPoint",
+    "Worker",
     "render_report",
     "write_report",
 ]

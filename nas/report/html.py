@@ -10,25 +10,34 @@ import html
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from string import Template as PageTemplate
-from typing import Any
 
-from nas.report.data import Member, ReportData, Target, TrainingPoint
-from nas.report.drawing import draw_architecture
+from nas.report.data import ReportData
+from nas.report.payload import report_payload
+
+CHARTS = ("figures.js", "plot.js", "lines.js")
+"""What every page of ours draws with."""
 
 SCRIPTS = (
-    "figures.js",
-    "plot.js",
+    *CHARTS,
     "pointer.js",
     "front.js",
+    "audit.js",
     "curves.js",
     "architecture.js",
+    "comparison.js",
     "table.js",
     "panel.js",
+    "network.js",
     "ship.js",
+    "roofline.js",
+    "time.js",
+    "overlay.js",
+    "history.js",
+    "study.js",
+    "theme.js",
     "page.js",
 )
 
@@ -39,29 +48,49 @@ def write_report(path: Path, data: ReportData) -> None:
     Raises:
         OSError: If the file cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(render_report(data).encode("utf-8", "replace"))
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    write_page(path, render_report(data))
 
 
 def render_report(data: ReportData) -> str:
     """The page as text."""
-    script = '"use strict";\n(() => {\n' + "\n".join(map(_read, SCRIPTS)) + "\n})();"
+    return render_page(
+        title=f"{data.study_name} · Ridgeline report",
+        body=read_part("report.html"),
+        scripts=SCRIPTS,
+        data=report_payload(data),
+    )
+
+
+def render_page(*, title: str, body: str, scripts: Sequence[str], data: object) -> str:
+    """A page whose scripts, run in order, find `data` as JSON in the element `data`."""
+    script = '"use strict";\n(() => {\n' + "\n".join(map(read_part, scripts)) + "\n})();"
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = (
-        f"default-src 'none'; script-src 'sha256-{digest}'; "
+        f"default-src 'none'; base-uri 'none'; form-action 'none'; script-src 'sha256-{digest}'; "
         "style-src 'unsafe-inline'; img-src data:"
     )
-    return PageTemplate(_read("template.html")).substitute(
-        title=html.escape(data.study_name),
+    return PageTemplate(read_part("template.html")).substitute(
+        title=html.escape(title),
         policy=html.escape(policy),
-        style=_read("style.css"),
-        data=embed_json(report_payload(data)),
+        style=read_part("style.css"),
+        body=body,
+        data=embed_json(data),
         script=script,
     )
+
+
+def write_page(path: Path, text: str) -> None:
+    """Writes a page to `path`, whole or not at all; its directory must exist.
+
+    Raises:
+        OSError: If the file cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_bytes(text.encode("utf-8", "replace"))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def embed_json(value: object) -> str:
@@ -70,92 +99,6 @@ def embed_json(value: object) -> str:
     return text.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
 
 
-def report_payload(data: ReportData) -> dict[str, Any]:
-    """What the page's script reads: evaluations as columns, to six significant digits."""
-    evaluations = data.evaluations
-    return {
-        "study": {
-            "name": data.study_name,
-            "path": data.study_path,
-            "created": data.created,
-            "config": data.config,
-            "seeds": dict(data.seeds),
-            "versions": dict(data.versions),
-            "stages": [
-                {"name": name, "duration_s": duration_s}
-                for name, duration_s in data.stage_durations_s.items()
-            ],
-            "failed": data.failed_evaluations,
-        },
-        "dataset": asdict(data.dataset),
-        "decisions": [asdict(decision) for decision in data.decisions],
-        "evaluations": {
-            "id": [evaluation.id for evaluation in evaluations],
-            "genotype": [list(map(int, evaluation.genotype)) for evaluation in evaluations],
-            "accuracy": _rounded([evaluation.search_accuracy for evaluation in evaluations]),
-            "params": [evaluation.params for evaluation in evaluations],
-            "macs": [evaluation.macs for evaluation in evaluations],
-        },
-        "targets": [_target_payload(target) for target in data.targets],
-        "training": [_point_payload(point) for point in data.training],
-    }
-
-
-def _point_payload(point: TrainingPoint) -> dict[str, Any]:
-    return {
-        "epoch": point.epoch,
-        "loss": point.loss,
-        "smallest_accuracy": point.smallest_accuracy,
-        "largest_accuracy": point.largest_accuracy,
-        "sampled_accuracy": dict(point.sampled_accuracy),
-    }
-
-
-def _target_payload(target: Target) -> dict[str, Any]:
-    return {
-        "name": target.name,
-        "device": target.device,
-        "runtime": target.runtime,
-        "dtype": target.dtype,
-        "batch_size": target.batch_size,
-        "threads": target.threads,
-        "measurable": target.measurable,
-        "constraints": list(target.constraints),
-        "latency_limit_s": target.latency_limit_s,
-        "feasible": target.feasible,
-        "adaptation_samples": target.adaptation_samples,
-        "interval_level": target.interval_level,
-        "latency_s": _rounded(target.latency_s),
-        "violation": _rounded(target.violation),
-        "front": [_member_payload(member) for member in target.front],
-        "closest": None if target.closest is None else _member_payload(target.closest),
-        "hypervolume": [[count, value] for count, value in target.hypervolume],
-        "reference": target.reference,
-        "audit": None if target.audit is None else asdict(target.audit),
-    }
-
-
-def _member_payload(member: Member) -> dict[str, Any]:
-    return {
-        "id": member.id,
-        "drawing": draw_architecture(member.architecture),
-        "predicted_s": member.predicted_s,
-        "interval_low_s": member.interval_low_s,
-        "interval_high_s": member.interval_high_s,
-        "measured_s": member.measured_s,
-        "noisy": member.noisy,
-        "search_accuracy": member.search_accuracy,
-        "test_accuracy": member.test_accuracy,
-        "params": member.params,
-        "macs": member.macs,
-        "peak_activation_bytes": member.peak_activation_bytes,
-        "broke_constraint": member.broke_constraint,
-    }
-
-
-def _rounded(values: Sequence[float]) -> list[float]:
-    return [float(f"{value:.6g}") for value in values]
-
-
-def _read(name: str) -> str:
+def read_part(name: str) -> str:
+    """A file of the page's sources."""
     return resources.files("nas.report").joinpath("page", name).read_text("utf-8")

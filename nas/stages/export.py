@@ -56,11 +56,12 @@ def export(study: Study, config: Config) -> None:
     study.finish_stage("export", {"duration_s": time.monotonic() - started, "networks": written})
 
 
-def choose(front: Front, latency_ms: float | None) -> Member:
+def choose(front: Front, latency_ms: float | None, confidence: float = 0.5) -> Member:
     """The most accurate member within a latency; of equally accurate ones the fastest.
 
     Accuracy is the test split's unless a member has not been tested; latency is the measured one
-    where there is one.
+    where there is one, and has to keep the limit with the confidence, see
+    `Member.latency_within_s`.
 
     Raises:
         UserError: If no member is fast enough.
@@ -68,12 +69,17 @@ def choose(front: Front, latency_ms: float | None) -> Member:
     if not front.members:
         raise UserError(f"{front.target.name}: its front has no members")
     limit_s = math.inf if latency_ms is None else latency_ms * 1e-3
-    within = [member for member in front.members if member.latency_s <= limit_s]
+    latencies_s = [member.latency_within_s(confidence) for member in front.members]
+    within = [
+        member
+        for member, latency_s in zip(front.members, latencies_s, strict=True)
+        if latency_s <= limit_s
+    ]
     if not within:
-        fastest_s = min(member.latency_s for member in front.members)
+        surely = f" with a confidence of {confidence:.0%}" if confidence > 0.5 else ""
         raise UserError(
-            f"{front.target.name}: no member within {latency_ms:g} ms; "
-            f"the fastest takes {fastest_s * 1e3:.3g} ms"
+            f"{front.target.name}: no member within {latency_ms:g} ms{surely}; "
+            f"the fastest takes {min(latencies_s) * 1e3:.3g} ms"
         )
     tested = all(member.test_accuracy is not None for member in front.members)
     return max(
@@ -92,7 +98,8 @@ def _chosen(fronts: Sequence[Front], config: Config) -> list[tuple[Member, dict[
         members = {member.network: member for front in fronts for member in front.members}
     else:
         picked = [
-            choose(by_name[choice.target], choice.latency_ms) for choice in config.export.members
+            choose(by_name[choice.target], choice.latency_ms, choice.confidence)
+            for choice in config.export.members
         ]
         members = {member.network: member for member in picked}
     return [(member, _card(member, fronts)) for member in members.values()]

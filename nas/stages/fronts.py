@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 
@@ -28,6 +30,7 @@ class Member:
         network: Short name, the same in every front that has it.
         evaluation: Number of its evaluation in the study.
         measured_status: `ok`, `noisy`, `failed`, or None where it was not measured.
+        samples_s: The timed runs that `measured_s` is the median of.
         broke_constraint: Whether a constraint does not hold with the measured latency; None where
             it was not measured.
     """
@@ -46,11 +49,28 @@ class Member:
     macs: int
     peak_activation_bytes: int
     broke_constraint: bool | None
+    samples_s: tuple[float, ...] = ()
 
     @property
     def latency_s(self) -> float:
         """Measured where there is a measurement, else predicted."""
         return self.predicted_s if self.measured_s is None else self.measured_s
+
+    def latency_within_s(self, confidence: float) -> float:
+        """What the latency stays within at a confidence of 0.5 to 1, 1 excluded.
+
+        That is the quantile of the timed runs where the network was measured, else of the
+        prediction, which is log-normal; at 0.5 it is `latency_s`.
+        """
+        if not 0.5 <= confidence < 1:
+            raise ValueError(f"confidence must be at least 0.5 and below 1, got {confidence:g}")
+        if self.measured_s is not None:
+            if confidence == 0.5 or not self.samples_s:
+                return self.measured_s
+            return max(self.measured_s, float(np.quantile(self.samples_s, confidence)))
+        half_width = NormalDist().inv_cdf((1 + INTERVAL_LEVEL) / 2)
+        spread = math.log(self.interval_high_s / self.interval_low_s) / (2 * half_width)
+        return self.predicted_s * math.exp(NormalDist().inv_cdf(confidence) * spread)
 
     @property
     def accuracy(self) -> float:
@@ -138,6 +158,7 @@ def fronts_of(study: Study, config: Config, costs: TargetCosts, space: SearchSpa
                     macs=int(macs[row]),
                     peak_activation_bytes=int(memory[row]),
                     broke_constraint=broke,
+                    samples_s=() if found is None else found.samples_s,
                 )
             )
         fronts.append(Front(target, feasible, tuple(members)))

@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import platform
 import time
 from datetime import UTC, datetime
 
 import numpy as np
 import yaml
+from jaxtyping import Int
 
 from nas.config import Config
 from nas.report import (
+    CONFIDENCES,
     Audit,
+    Baseline,
     DatasetSummary,
     Evaluation,
     Member,
     ReportData,
     Target,
-    TrainingPoint,
     write_report,
 )
 from nas.stages import fronts
 from nas.stages.adapt import load_predictors
 from nas.stages.costs import TargetCosts, archive_of
 from nas.stages.fronts import INTERVAL_LEVEL, fronts_of
+from nas.stages.history import search_history, training_curve
+from nas.stages.operators import roofline_of
+from nas.stages.provenance import energy_estimate, environment, stage_durations, versions
 from nas.stages.setting import Setting
 from nas.stages.verify import audit
 from nas.study import Study
-from nas.supernet.validation import SAMPLED
-
-PACKAGES = ("ridgeline-nas", "jax", "flax", "optax", "ray", "numpy", "onnxruntime")
 
 
 def report(study: Study, config: Config) -> None:
@@ -46,7 +46,8 @@ def report_data(study: Study, config: Config) -> ReportData:
     """Everything the page shows, from what the stages recorded."""
     setting = Setting(study, config)
     space, dataset = setting.space, setting.dataset
-    costs = TargetCosts(space, config.targets, load_predictors(study, config))
+    predictors = load_predictors(study, config)
+    costs = TargetCosts(space, config.targets, predictors)
     archive, ids = archive_of(study, costs, space)
     table = costs.table(0)
     params, macs = table.params(archive.genotypes), table.macs(archive.genotypes)
@@ -60,6 +61,10 @@ def report_data(study: Study, config: Config) -> ReportData:
         )
         for row, genotype in enumerate(archive.genotypes)
     )
+    made = study.evaluations("search")
+    tested = {one.genotype: one.accuracy for one in study.evaluations("test")}
+    ends = {"smallest": _key(space.smallest), "largest": _key(space.largest)}
+    evaluated = {one.genotype: one.id for one in evaluations}
     targets: list[Target] = []
     for position, front in enumerate(fronts_of(study, config, costs, space)):
         reference_error, reference_s = costs.reference(position)
@@ -69,6 +74,8 @@ def report_data(study: Study, config: Config) -> ReportData:
         }
         target = front.target
         members = tuple(_member(member, setting) for member in front.members)
+        measurements = study.measurements(target.name)
+        measured = {one.genotype: one.latency_s for one in measurements}
         limits = [
             constraint.bound
             for constraint in costs.constraints[position]
@@ -96,9 +103,21 @@ def report_data(study: Study, config: Config) -> ReportData:
                 ),
                 reference=(reference_s, reference_error),
                 audit=Audit(**found) if found["members_measured"] else None,
+                baselines=tuple(
+                    Baseline(
+                        name=name,
+                        id=evaluated[genotype],
+                        measured_s=measured.get(genotype),
+                        test_accuracy=tested.get(genotype),
+                    )
+                    for name, genotype in ends.items()
+                    if genotype in evaluated
+                ),
+                roofline=roofline_of(front, predictors[position], costs.table(position)),
+                environment=environment(measurements),
             )
         )
-    failed = sum(one.status == "failed" for one in study.evaluations("search"))
+    durations_s = stage_durations(study.stages())
     return ReportData(
         study_name=config.name,
         study_path=str(study.path),
@@ -116,17 +135,11 @@ def report_data(study: Study, config: Config) -> ReportData:
         targets=tuple(targets),
         config=yaml.safe_dump(config.to_document(), sort_keys=False),
         seeds={"seed": config.seed},
-        versions={
-            "python": platform.python_version(),
-            **{name: importlib.metadata.version(name) for name in PACKAGES},
-        },
-        stage_durations_s={
-            stage.name: float(stage.summary["duration_s"])
-            for stage in study.stages()
-            if stage.status == "done" and "duration_s" in stage.summary
-        },
-        training=_training(study),
-        failed_evaluations=failed,
+        versions=versions(),
+        stage_durations_s=durations_s,
+        training=training_curve(study.training()),
+        history=search_history(made, study.metadata().get("surrogate", ())),
+        energy=energy_estimate(config, durations_s),
     )
 
 
@@ -134,6 +147,7 @@ def _member(member: fronts.Member, setting: Setting) -> Member:
     architecture = setting.space.decode(np.array(member.genotype))
     return Member(
         id=member.evaluation,
+        name=member.network,
         architecture=json.loads(architecture.to_json()),
         predicted_s=member.predicted_s,
         interval_low_s=member.interval_low_s,
@@ -142,6 +156,7 @@ def _member(member: fronts.Member, setting: Setting) -> Member:
         params=member.params,
         macs=member.macs,
         peak_activation_bytes=member.peak_activation_bytes,
+        latency_bounds_s=tuple(map(member.latency_within_s, CONFIDENCES)),
         test_accuracy=member.test_accuracy,
         measured_s=member.measured_s,
         noisy=member.measured_status == "noisy",
@@ -149,18 +164,5 @@ def _member(member: fronts.Member, setting: Setting) -> Member:
     )
 
 
-def _training(study: Study) -> tuple[TrainingPoint, ...]:
-    """The points after whole epochs, which carry accuracies."""
-    return tuple(
-        TrainingPoint(
-            epoch=point.epoch,
-            loss=point.metrics["loss"],
-            smallest_accuracy=point.metrics["smallest"],
-            largest_accuracy=point.metrics["largest"],
-            sampled_accuracy={
-                name: value for name, value in point.metrics.items() if name.startswith(SAMPLED)
-            },
-        )
-        for point in study.training()
-        if "largest" in point.metrics
-    )
+def _key(genotype: Int[np.ndarray, " d"]) -> tuple[int, ...]:
+    return tuple(int(option) for option in genotype)

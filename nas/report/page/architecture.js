@@ -36,6 +36,20 @@ function widthOf(block, base, unit) {
   return base + unit * (channels ? Math.max(0, Math.log2(channels) - 3) : 1);
 }
 
+function blockBox(block, tag) {
+  const box = html(
+    tag,
+    { class: "block", title: blockDetail(block) },
+    blockLabels(block).map((label) => html("span", {}, label)),
+    block.stride > 1 && html("span", { class: "tag" }, "↓" + block.stride),
+    Boolean(block.squeeze_channels) && html("span", { class: "tag" }, "SE"),
+    html("span", { class: "hidden-text" }, blockDetail(block)),
+  );
+  box.style.minHeight = `${heightOf(block, 12, 26)}px`;
+  box.style.minWidth = `${widthOf(block, 34, 5)}px`;
+  return box;
+}
+
 function drawBlocks(drawing) {
   return html(
     "ol",
@@ -48,19 +62,7 @@ function drawBlocks(drawing) {
         html(
           "ol",
           { class: "blocks" },
-          group.blocks.map((block) => {
-            const box = html(
-              "li",
-              { class: "block", title: blockDetail(block) },
-              blockLabels(block).map((label) => html("span", {}, label)),
-              block.stride > 1 && html("span", { class: "tag" }, "↓" + block.stride),
-              Boolean(block.squeeze_channels) && html("span", { class: "tag" }, "SE"),
-              html("span", { class: "hidden-text" }, blockDetail(block)),
-            );
-            box.style.minHeight = `${heightOf(block, 12, 26)}px`;
-            box.style.minWidth = `${widthOf(block, 34, 5)}px`;
-            return box;
-          }),
+          group.blocks.map((block) => blockBox(block, "li")),
         ),
       ),
     ),

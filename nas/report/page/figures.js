@@ -14,6 +14,7 @@ function fill(node, attributes, children) {
   return node;
 }
 
+const byName = (id) => document.getElementById(id);
 const html = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 const svg = (tag, attributes = {}, ...children) =>
   fill(document.createElementNS(SVG, tag), attributes, children);
@@ -49,6 +50,20 @@ const plainLatency = (seconds, unit) => plainNumber(seconds / unit.seconds) + NA
 // More than one decimal claims a precision that fewer than a thousand images do not give.
 const percent = (share, decimals = 1) =>
   share === null || share === undefined ? "–" : (100 * share).toFixed(decimals) + NARROW + "%";
+
+function signedPercent(share) {
+  const value = 100 * share;
+  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(0)}${NARROW}%`;
+}
+
+// The interval that holds the true accuracy with 95 %, from so many images: Wilson, JASA 22(158), 1927.
+function wilson(accuracy, images) {
+  const z = 1.96;
+  const centre = (accuracy + (z * z) / (2 * images)) / (1 + (z * z) / images);
+  const half =
+    (z * Math.sqrt((accuracy * (1 - accuracy)) / images + (z * z) / (4 * images * images))) / (1 + (z * z) / images);
+  return [centre - half, centre + half];
+}
 
 const decimalsFor = (images) => (images >= 1000 ? 2 : 1);
 

@@ -92,6 +92,23 @@ function memberMarks(view, { x, y }) {
   );
 }
 
+// The smallest and the largest network, ringed and named, wherever they lie.
+function baselineMarks(view, { x, y, width }) {
+  return svg(
+    "g",
+    { class: "baselines", "aria-hidden": "true", "clip-path": "url(#front-clip)" },
+    view.target.baselines.map((b) => {
+      const i = view.position.get(b.id);
+      const [px, py] = [x(view.target.latency_s[i]), y(view.evaluations.accuracy[i])];
+      const left = px > width - 110;
+      return [
+        svg("path", { d: "M0 -11L10 7H-10Z", transform: `translate(${px} ${py})` }),
+        svg("text", { x: px + (left ? -13 : 13), y: py + 17, "text-anchor": left ? "end" : "start" }, b.name),
+      ];
+    }),
+  );
+}
+
 function memberLabel(view, m) {
   const parts = [
     `Network ${m.id}`,
@@ -120,9 +137,9 @@ function memberButtons(view, { x, y }, markers) {
         "aria-label": memberLabel(view, m),
         "aria-pressed": "false",
         transform: `translate(${x(m.predicted_s)} ${y(m.search_accuracy)})`,
-        onclick: () => view.select(m.id),
         onkeydown: (event) => {
           if (event.key === "Enter" || event.key === " ") view.select(m.id);
+          else if (event.key === "p") view.pin(m.id);
           else if (event.key in keys) move(i + keys[event.key]);
           else return;
           event.preventDefault();
@@ -173,6 +190,11 @@ function frontLegend(view) {
   entries.push([svg("line", { class: "interval", x1: -10, x2: 10, y1: 0, y2: 0 }), level]);
   if (view.members.some((m) => m.measured_s))
     entries.push([svg("path", { class: "measured", d: diamond(5) }), "measured"]);
+  if (view.target.baselines.length)
+    entries.push([
+      svg("g", { class: "baselines" }, svg("path", { d: "M0 -6L6 5H-6Z" })),
+      list(view.target.baselines.map((b) => b.name)),
+    ]);
   return legend(entries);
 }
 
@@ -191,18 +213,22 @@ function frontChart(view) {
     layer.querySelector(".picked").replaceChildren();
     for (const [key, marker] of markers) {
       marker.classList.toggle("selected", key === id);
+      marker.classList.toggle("pinned", key === view.pinned);
       marker.setAttribute("aria-pressed", String(key === id));
       if (markers.has(id)) marker.setAttribute("tabindex", key === id ? 0 : -1);
     }
-    if (id === null || markers.has(id)) return;
-    const i = view.position.get(id);
-    layer.querySelector(".picked").append(
-      svg("circle", {
-        r: 7,
-        cx: frame.x(view.target.latency_s[i]),
-        cy: frame.y(view.evaluations.accuracy[i]),
-      }),
-    );
+    for (const [key, kind] of [
+      [id, "chosen"],
+      [view.pinned, "pinned"],
+    ]) {
+      if (key === null || markers.has(key)) continue;
+      const i = view.position.get(key);
+      layer
+        .querySelector(".picked")
+        .append(
+          svg("circle", { class: kind, r: 7, cx: frame.x(view.target.latency_s[i]), cy: frame.y(view.evaluations.accuracy[i]) }),
+        );
+    }
   };
 
   const draw = (width) => {
@@ -233,7 +259,7 @@ function frontChart(view) {
         role: "group",
         "aria-label":
           "Accuracy against predicted latency. " +
-          "Arrow keys move along the front; the table below holds the same figures.",
+          "Arrow keys move along the front, P pins a network; the table below holds the same figures.",
       },
       svg(
         "defs",
@@ -254,6 +280,7 @@ function frontChart(view) {
           "aria-hidden": "true",
         }),
       memberMarks(view, frame),
+      baselineMarks(view, frame),
       svg("g", { class: "picked", "aria-hidden": "true" }),
       memberButtons(view, frame, markers),
     );
@@ -291,7 +318,7 @@ function frontChart(view) {
   );
   const element = figure(
     title,
-    "Higher is more accurate, further left is faster. Select a point to see its network.",
+    "Higher is more accurate, further left is faster. Select a point to see its network; hold shift to pin it for comparison.",
     holder,
     html("div", { class: "under-plot" }, frontLegend(view), view.members.length < 3 ? null : zoom),
     note,

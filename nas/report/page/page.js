@@ -2,7 +2,7 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const { study, dataset, evaluations } = data;
-const byName = (id) => document.getElementById(id);
+const failed = data.history ? data.history.failures.reduce((sum, f) => sum + f.count, 0) : 0;
 const position = new Map(evaluations.id.map((id, i) => [id, i]));
 
 const views = data.targets.map((target) => {
@@ -15,25 +15,30 @@ const views = data.targets.map((target) => {
     evaluations,
     position,
     decisions: data.decisions,
+    confidences: data.confidences,
     selected: null,
+    pinned: null,
     select: () => {},
+    pin: () => {},
     byId: new Map(members.map((m) => [m.id, m])),
     unit: latencyUnit(members.length ? members.map((m) => m.predicted_s) : target.latency_s),
     decimals: decimalsFor(dataset.search_images),
     testDecimals: decimalsFor(dataset.test_images),
+    searchImages: dataset.search_images,
+    testImages: dataset.test_images,
   };
 });
 
 function heading() {
   byName("title").textContent = study.name;
   const kept = `kept ${data.targets.length === 1 ? "the front of one target" : `a front for each of ${data.targets.length} targets`}`;
-  const failed = study.failed
-    ? ` ${plural(study.failed, "evaluation")} failed and ${study.failed === 1 ? "is" : "are"} left out.`
+  const without = failed
+    ? ` ${plural(failed, "evaluation")} failed and ${failed === 1 ? "is" : "are"} left out.`
     : "";
   byName("lead").textContent =
     `On ${dataset.name} (${plural(dataset.classes, "class", "classes")}), the search evaluated ` +
     `${evaluations.id.length ? `${plural(evaluations.id.length, "network")} and ${kept}` : "no network yet"}. Test accuracy comes from ${plural(dataset.test_images, "image")} ` +
-    `that neither training nor the search ever saw.${failed}`;
+    `that neither training nor the search ever saw.${without}`;
 }
 
 function showTarget(index) {
@@ -46,16 +51,24 @@ function showTarget(index) {
   });
   const panel = byName("panel");
   panel.setAttribute("aria-labelledby", `tab-${index}`);
-  const [front, prediction, network, ship] = [
+  const [front, prediction, network, ship, comparison, roofline, time] = [
     frontChart(view),
     predictionChart(view),
     networkCard(view),
     shipControl(view),
+    comparisonCard(view),
+    rooflineChart(view),
+    timeCard(view),
   ];
   const table = view.members.length ? membersTable(view) : null;
   view.select = (id) => {
     view.selected = id;
-    for (const part of [front, prediction, network, table]) if (part) part.show(id);
+    for (const part of [front, prediction, network, table, comparison, roofline, time])
+      if (part) part.show(id);
+  };
+  view.pin = (id) => {
+    view.pinned = id;
+    view.select(view.selected);
   };
   const words_of_target = summary(view);
   panel.replaceChildren(
@@ -81,24 +94,33 @@ function showTarget(index) {
       html("div", { class: "stack" }, front.element, ship ? ship.element : null),
       view.members.length ? network.element : null,
     ),
+    comparison.element,
     ...(table ? [table.element] : []),
     html("div", { class: "pair" }, prediction.element, hypervolumeChart(view)),
+    ...(roofline ? [html("div", { class: "pair" }, roofline.element, time.element)] : []),
   );
   if (view.selected === null && view.members.length) view.selected = ship ? ship.first : view.members[0].id;
   view.select(view.selected);
 }
 
+function go(index) {
+  const at = (index + views.length) % views.length;
+  showTarget(at);
+  byName(`tab-${at}`).focus();
+  try {
+    history.replaceState(null, "", "#" + encodeURIComponent(views[at].target.name));
+  } catch {
+    /* a page opened from some archives may not */
+  }
+}
+
+// From the chart of all targets to one of them with a network selected.
+function openNetwork(index, id) {
+  views[index].selected = id;
+  go(index);
+}
+
 function tabs() {
-  const go = (index) => {
-    const at = (index + views.length) % views.length;
-    showTarget(at);
-    byName(`tab-${at}`).focus();
-    try {
-      history.replaceState(null, "", "#" + encodeURIComponent(views[at].target.name));
-    } catch {
-      /* a page opened from some archives may not */
-    }
-  };
   const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
   byName("tabs").append(
     ...views.map((view, i) =>
@@ -137,99 +159,18 @@ function tabs() {
   showTarget(Math.max(0, named));
 }
 
-function durations() {
-  const longest = Math.max(...study.stages.map((stage) => stage.duration_s), 1e-9);
-  const total = study.stages.reduce((sum, stage) => sum + stage.duration_s, 0);
-  return html(
-    "section",
-    { class: "card" },
-    html("h3", {}, `Where the time went: ${duration(total)}`),
-    html(
-      "table",
-      { class: "bars" },
-      html("caption", { class: "hidden-text" }, "Duration of each stage"),
-      html(
-        "tbody",
-        {},
-        study.stages.map((stage) => {
-          const bar = html("span", { class: "bar", "aria-hidden": "true" });
-          bar.style.width = `${Math.max(0.5, (100 * stage.duration_s) / longest)}%`;
-          return html(
-            "tr",
-            {},
-            html("th", { scope: "row" }, stage.name),
-            html("td", { class: "track" }, bar),
-            html("td", {}, duration(stage.duration_s)),
-          );
-        }),
-      ),
-    ),
-  );
-}
-
-function provenance() {
-  const seeds = Object.entries(study.seeds).map(([name, value]) => `${name} ${value}`);
-  const versions = Object.entries(study.versions).map(([name, value]) => [name, value]);
-  return html(
-    "section",
-    { class: "card" },
-    html("h3", {}, "Where this comes from"),
-    facts([
-      ["Study", study.path],
-      ["Written", study.created],
-      ["Data", dataset.name],
-      [
-        "Images",
-        `${whole(dataset.train_images)} train, ${whole(dataset.search_images)} search, ${whole(dataset.test_images)} test`,
-      ],
-      ["Data SHA-256", html("code", { class: "breakable" }, dataset.digest)],
-      ["Seeds", seeds.length ? seeds.join(", ") : null],
-    ]),
-    versions.length ? html("details", {}, html("summary", {}, "Versions"), facts(versions)) : null,
-    study.config
-      ? html(
-          "details",
-          {},
-          html("summary", {}, "Configuration"),
-          html("pre", { tabindex: 0, "aria-label": "Configuration" }, study.config),
-        )
-      : null,
-  );
-}
-
-function theme() {
-  const order = ["system", "light", "dark"];
-  const button = byName("theme");
-  const set = (name) => {
-    document.documentElement.dataset.theme = name;
-    button.textContent = `Theme: ${name}`;
-    redrawAll();
-  };
-  let kept = null;
-  try {
-    kept = localStorage.getItem("ridgeline-theme");
-  } catch {
-    /* storage may be off for files */
-  }
-  if (order.includes(kept)) set(kept);
-  button.addEventListener("click", () => {
-    const next = order[(order.indexOf(document.documentElement.dataset.theme) + 1) % order.length];
-    set(next);
-    try {
-      localStorage.setItem("ridgeline-theme", next);
-    } catch {
-      /* the choice then lasts for this page */
-    }
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
-}
-
 theme();
 heading();
 tabs();
-const charts = trainingCharts(data.training);
+const together = overlayChart(views, openNetwork);
+if (together) byName("all").append(html("h2", {}, "All targets"), together);
+byName("history").append(...historySection(views, data.history, data.training));
 byName("study").append(
   html("h2", {}, "The study"),
-  ...(charts.length ? [html("div", { class: "pair" }, charts)] : []),
-  html("div", { class: "pair" }, study.stages.length ? durations() : null, provenance()),
+  html(
+    "div",
+    { class: "pair" },
+    study.stages.length ? durations(study) : null,
+    provenance(study, dataset, data.targets),
+  ),
 );

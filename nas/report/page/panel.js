@@ -1,4 +1,4 @@
-// What one target's panel says in words: the summary, the audit, and the network that is selected.
+// What one target's panel says in words: the summary, notices, and how the predictor held.
 
 const latencyOf = (m) => (m.measured_s === null ? m.predicted_s : m.measured_s);
 // Test and search accuracies are never ranked against each other: until all members are tested, search accuracy counts.
@@ -48,7 +48,24 @@ function summary(view) {
     members.length === 1
       ? "One network makes up the front"
       : `${whole(members.length)} networks make up the front`;
-  return `${lead}: ${span(view)} (${basis}).`;
+  return `${lead}: ${span(view)} (${basis}).${baselineWords(view)}`;
+}
+
+function baselineWords(view) {
+  const { target, evaluations, position } = view;
+  const parts = target.baselines.map((b) => {
+    const i = position.get(b.id);
+    const tested = b.test_accuracy !== null;
+    const accuracy = tested
+      ? `${percent(b.test_accuracy, view.testDecimals)} test`
+      : `${percent(evaluations.accuracy[i], view.decimals)} search`;
+    const seconds =
+      b.measured_s === null
+        ? `${latency(target.latency_s[i], view.unit)} predicted`
+        : `${latency(b.measured_s, view.unit)} measured`;
+    return `the ${b.name} network, ${accuracy} accuracy at ${seconds}`;
+  });
+  return parts.length ? ` For comparison: ${parts.join("; ")}.` : "";
 }
 
 function notices(view) {
@@ -109,6 +126,7 @@ function audit(view) {
     : "from the datasheet alone";
   figures.push(["Predictor", target.adaptation_samples ? "few-shot" : "zero-shot", source]);
   const a = target.audit;
+  if (!a) figures.push(["Audit", "none", target.measurable ? "nothing has been measured yet" : "predicted only: nothing here can be measured on this target"]);
   if (a && a.members_measured) {
     const share = (value) => (value === null ? "–" : Math.round(100 * value) + NARROW + "%");
     figures.push([
@@ -147,82 +165,4 @@ function audit(view) {
       ),
     ),
   );
-}
-
-function facts(pairs) {
-  return html(
-    "dl",
-    { class: "facts" },
-    pairs
-      .filter((pair) => pair[1] !== null)
-      .map(([name, value]) => html("div", {}, html("dt", {}, name), html("dd", {}, value))),
-  );
-}
-
-function networkCard(view) {
-  const element = html("section", {
-    class: "card network",
-    "aria-label": "Selected network",
-  });
-  const show = (id) => {
-    element.replaceChildren();
-    if (id === null) return;
-    const i = view.position.get(id);
-    const m = view.byId.get(id);
-    const { evaluations, target, unit } = view;
-    const role = m
-      ? target.feasible
-        ? "on the front"
-        : "the closest"
-      : target.violation[i] > 0
-        ? "breaks a constraint"
-        : "not on the front";
-    const shared = [
-      ["Search accuracy", percent(evaluations.accuracy[i], view.decimals)],
-      ["Predicted latency", latency(target.latency_s[i], unit)],
-    ];
-    const size = [
-      ["Parameters", whole(evaluations.params[i])],
-      ["MACs", whole(evaluations.macs[i])],
-    ];
-    fill(element, {}, [
-      html("h3", {}, `Network ${id}`),
-      html("p", { class: "small" }, `${role}, evaluated as number ${whole(i + 1)}`),
-    ]);
-    if (m) {
-      fill(element, {}, [
-        facts([
-          [
-            "Test accuracy",
-            m.test_accuracy === null ? "not tested" : percent(m.test_accuracy, view.testDecimals),
-          ],
-          ...shared,
-          ["Interval", `${latency(m.interval_low_s, unit)} to ${latency(m.interval_high_s, unit)}`],
-          [
-            "Measured latency",
-            m.measured_s === null
-              ? "not measured"
-              : latency(m.measured_s, unit) + (m.noisy ? " (noisy)" : ""),
-          ],
-          ...size,
-          ["Peak activations", bytes(m.peak_activation_bytes)],
-          ...Object.entries(m.drawing.facts).map(([k, v]) => [words(k), v]),
-        ]),
-        html("h4", {}, "Blocks"),
-        drawBlocks(m.drawing),
-      ]);
-    } else {
-      const taken = view.decisions.map((d, k) => [d.name, String(d.options[evaluations.genotype[i][k]])]);
-      fill(element, {}, [
-        facts([...shared, ...size]),
-        html("h4", {}, "Decisions"),
-        html(
-          "div",
-          { class: "decisions", tabindex: 0, role: "region", "aria-label": "Decisions" },
-          facts(taken),
-        ),
-      ]);
-    }
-  };
-  return { element, show };
 }

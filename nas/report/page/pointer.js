@@ -19,12 +19,22 @@ function evaluationAt(view, { x, y }, px, py) {
 function tooltipText(view, i) {
   const id = view.evaluations.id[i];
   const member = view.byId.get(id);
+  const baseline = view.target.baselines.find((b) => b.id === id);
   const lines = [`${percent(view.evaluations.accuracy[i], view.decimals)} on the search split`];
   lines.push(`${latency(view.target.latency_s[i], view.unit)} predicted`);
   if (member && member.measured_s) lines.push(`${latency(member.measured_s, view.unit)} measured`);
   lines.push(`${count(view.evaluations.params[i])} params, ${count(view.evaluations.macs[i])} MACs`);
+  if (member)
+    lines.push(architectureWords(member.drawing));
   if (view.target.violation[i] > 0) lines.push("breaks a constraint");
-  return [html("strong", {}, `Network ${id}`), lines.map((line) => html("span", {}, line))];
+  return [html("strong", {}, `Network ${id}${baseline ? `, the ${baseline.name}` : ""}`), lines.map((line) => html("span", {}, line))];
+}
+
+// Beside the point, on the side that has room.
+function placeTooltip(tooltip, px, py, width) {
+  const left = px + 14 + tooltip.offsetWidth > width ? px - 14 - tooltip.offsetWidth : px + 14;
+  tooltip.style.left = `${Math.max(0, left)}px`;
+  tooltip.style.top = `${Math.max(0, py - tooltip.offsetHeight / 2)}px`;
 }
 
 function attachPointer(layer, tooltip, view, frame) {
@@ -39,14 +49,14 @@ function attachPointer(layer, tooltip, view, frame) {
     if (i < 0) return;
     tooltip.replaceChildren();
     fill(tooltip, {}, tooltipText(view, i));
-    const px = frame.x(view.target.latency_s[i]);
-    const left = px + 14 + tooltip.offsetWidth > frame.width ? px - 14 - tooltip.offsetWidth : px + 14;
-    tooltip.style.left = `${Math.max(0, left)}px`;
-    tooltip.style.top = `${Math.max(0, frame.y(view.evaluations.accuracy[i]) - tooltip.offsetHeight / 2)}px`;
+    placeTooltip(tooltip, frame.x(view.target.latency_s[i]), frame.y(view.evaluations.accuracy[i]), frame.width);
   });
   layer.addEventListener("pointerleave", () => (tooltip.hidden = true));
   layer.addEventListener("click", (event) => {
     const i = under(event);
-    if (i >= 0 && !event.target.closest(".member")) view.select(view.evaluations.id[i]);
+    if (i < 0) return;
+    const id = view.evaluations.id[i];
+    if (event.shiftKey) view.pin(id);
+    else view.select(id);
   });
 }

@@ -1,4 +1,4 @@
-// From a latency limit to the network to ship, and the command that exports it.
+// From a latency limit and how surely it is to be kept to the network to ship, and the command that exports it.
 
 function copyButton(code) {
   const button = html(
@@ -28,6 +28,9 @@ function copyButton(code) {
 function shipControl(view) {
   const { members, target, unit, study } = view;
   if (!members.length || !target.feasible) return null;
+  const { confidences } = view;
+  let level = 0;
+  const within = (m) => m.latency_bounds_s[level];
   const seconds = members.map(latencyOf).sort((a, b) => a - b);
   const start = target.latency_limit_s || seconds.at(-1);
   const round = (value) => Number(value.toPrecision(3));
@@ -50,9 +53,20 @@ function shipControl(view) {
     "aria-label": `Latency limit in ${unit.name}`,
   });
   const answer = html("div", { class: "answer", role: "status" });
+  const surely = html(
+    "select",
+    {
+      id: "ship-confidence",
+      onchange: () => {
+        level = surely.selectedIndex;
+        update(exact.value);
+      },
+    },
+    confidences.map((c) => html("option", { value: c }, c === 0.5 ? "as a rule (50\u202f%)" : `in ${100 * c}${NARROW}% of cases`)),
+  );
   const pick = (limit) =>
     members
-      .filter((m) => latencyOf(m) <= limit * (1 + 1e-9))
+      .filter((m) => within(m) <= limit * (1 + 1e-9))
       .sort((a, b) => accuracyOf(view, b) - accuracyOf(view, a) || latencyOf(a) - latencyOf(b))[0];
   const update = (value) => {
     const limit = Number(value) * unit.seconds;
@@ -62,7 +76,7 @@ function shipControl(view) {
         html(
           "p",
           {},
-          `No network on this front is that fast. The fastest takes ${latency(seconds[0], unit)}.`,
+          `No network on this front is that fast. The fastest takes ${latency(Math.min(...members.map(within)), unit)}${level ? ` in ${100 * confidences[level]}${NARROW}% of cases` : ""}.`,
         ),
       );
       return;
@@ -71,8 +85,16 @@ function shipControl(view) {
     const code = html(
       "code",
       {},
-      `nas export ${shellQuote(study.path)} --target ${shellQuote(target.name)} --latency-ms ${milliseconds}`,
+      `nas export ${shellQuote(study.path)} --target ${shellQuote(target.name)} --latency-ms ${milliseconds}${level ? ` --confidence ${confidences[level]}` : ""}`,
     );
+    const [low, high] = wilson(
+      accuracyOf(view, chosen),
+      isTested(view) ? view.testImages : view.searchImages,
+    );
+    const basis =
+      chosen.measured_s === null
+        ? "The latency is predicted, so the confidence is the predictor’s own; measure the network on the device before you rely on it."
+        : `Measured here: half of the timed runs took less${level ? `, ${100 * confidences[level]}${NARROW}% at most ${latency(within(chosen), unit)}` : ""}. Predicted were ${latency(chosen.predicted_s, unit)}.`;
     answer.replaceChildren(
       html(
         "p",
@@ -85,6 +107,11 @@ function shipControl(view) {
         ),
         `: ${percent(accuracyOf(view, chosen), view.testDecimals)} ${isTested(view) ? "test" : "search"} accuracy at `,
         `${latency(latencyOf(chosen), unit)} ${kindOf(chosen)}.`,
+      ),
+      html(
+        "p",
+        { class: "small" },
+        `The accuracy lies between ${percent(low, view.testDecimals)} and ${percent(high, view.testDecimals)} with 95${NARROW}% confidence, from the number of images. ${basis}`,
       ),
       html("div", { class: "command" }, code, copyButton(code)),
     );
@@ -108,6 +135,7 @@ function shipControl(view) {
       html("label", { for: "ship-limit" }, "An inference may take at most"),
       html("span", { class: "entry" }, exact, html("span", {}, unit.name)),
       slider,
+      html("span", { class: "entry" }, html("label", { for: "ship-confidence" }, "and keep that"), surely),
     ),
     answer,
   );

@@ -1,62 +1,11 @@
 """The report in a real browser: headless Chromium, opened from disk."""
 
-import shutil
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
 
-from nas.report import Member, write_report
-
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on PATH"
-)
-
-
-@pytest.fixture(name="browser", scope="module")
-def browser_fixture() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(name="open_report")
-def open_report_fixture(browser, tmp_path) -> Iterator[Any]:
-    """Opens a report; afterwards nothing may have been logged, thrown or fetched."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    complaints: list[str] = []
-
-    def open_report(data, **emulation):
-        path = tmp_path / "report.html"
-        write_report(path, data)
-        page = context.new_page()
-        page.emulate_media(**emulation)
-        page.on("console", lambda message: complaints.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        page.on("dialog", lambda dialog: complaints.append(f"dialog: {dialog.message}"))
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.split("#")[0] == path.as_uri() or request.url.startswith("data:")
-                else complaints.append(f"request: {request.url}")
-            ),
-        )
-        page.goto(path.as_uri())
-        return page
-
-    yield open_report
-    context.close()
-    assert complaints == []
+from nas.report import Member
 
 
 def cells(page, column: int) -> list[str]:

@@ -76,3 +76,25 @@ def test_a_genotype_outside_the_decisions_is_refused(make_report):
     wrong = replace(first, genotype=(3, *first.genotype[1:]))
     with pytest.raises(ValueError, match=r"evaluation 1: genotype .* has an index outside"):
         replace(report, evaluations=(wrong, *report.evaluations[1:]))
+
+
+def test_latency_bounds_ascend_one_a_confidence(make_report):
+    member = make_report(20).targets[0].front[0]
+    for bounds in ((1e-3,), (2e-3, 1e-3, 3e-3, 4e-3, 5e-3)):
+        with pytest.raises(ValueError, match="latency_bounds_s must ascend, one a confidence"):
+            replace(member, latency_bounds_s=bounds)
+
+
+def test_the_history_has_a_time_for_every_evaluation(make_report):
+    report = make_report(20)
+    short = replace(report.history, elapsed_s=(1.0,))
+    with pytest.raises(ValueError, match=r"elapsed_s .* expected 20, got 1"):
+        replace(report, history=short)
+
+
+def test_a_kernel_is_bound_by_something_known(make_report):
+    kernel = next(iter(make_report(20).targets[0].roofline.networks.values())).kernels[0]
+    with pytest.raises(
+        ValueError, match="bound must be one of compute, memory, launch, got 'luck'"
+    ):
+        replace(kernel, bound="luck")

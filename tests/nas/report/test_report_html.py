@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas.report import TrainingPoint, render_report, write_report
+from nas.report import render_report, write_report
 from nas.report.drawing import draw_architecture
-from nas.report.html import embed_json, report_payload
+from nas.report.html import embed_json
+from nas.report.payload import changes, report_payload
 
 HOSTILE = "</script><img src=x onerror=alert(1)>&<!--\u2028\"'"
 
@@ -103,20 +104,23 @@ def test_the_payload_keeps_evaluations_in_order_and_missing_figures_null(make_re
     assert {member["measured_s"] for member in predicted_only["front"]} == {None}
 
 
-def test_the_training_curve_has_the_sampled_subnets_by_name(make_report):
-    points = (
-        TrainingPoint(1.0, 2.0, 0.2, 0.3, {"subnet1": 0.25, "subnet2": 0.28}),
-        TrainingPoint(2.0, 1.0, 0.4, 0.5),
-    )
-    found = report_payload(make_report(10, training=points))["training"]
-    assert found[0] == {
-        "epoch": 1.0,
-        "loss": 2.0,
-        "smallest_accuracy": 0.2,
-        "largest_accuracy": 0.3,
-        "sampled_accuracy": {"subnet1": 0.25, "subnet2": 0.28},
-    }
-    assert found[1]["sampled_accuracy"] == {}
+def test_operators_that_networks_share_are_sent_once(make_report):
+    report = make_report()
+    roofline = report.targets[0].roofline
+    sent = report_payload(report)["targets"][0]["roofline"]
+    for identity, network in roofline.networks.items():
+        positions = sent["networks"][str(identity)]["kernels"]
+        assert [sent["kernels"]["slot"][k] for k in positions] == [k.slot for k in network.kernels]
+        seconds = [sent["kernels"]["seconds"][k] for k in positions]
+        assert seconds == pytest.approx([k.seconds for k in network.kernels], rel=1e-3)
+    rows = list(zip(*sent["kernels"].values(), strict=True))
+    assert len(rows) == len(set(rows))
+
+
+def test_a_staircase_keeps_its_ends_and_its_steps():
+    stairs = [(1, 0.1), (2, 0.1), (3, 0.2), (4, 0.2), (5, 0.2)]
+    assert changes(stairs) == [(1, 0.1), (3, 0.2), (5, 0.2)]
+    assert changes([]) == []
 
 
 def test_ten_thousand_evaluations_render_within_seconds_and_a_few_megabytes(make_report):

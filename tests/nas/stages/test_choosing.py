@@ -1,6 +1,7 @@
 """Which member an export chooses, and what `nas export` does with the choice."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,29 @@ def test_without_a_limit_the_most_accurate_member_is_chosen():
 def test_the_most_accurate_member_within_the_limit_is_chosen():
     assert chosen(3, FAST, SLOW) == "fast"
     assert chosen(4, FAST, SLOW) == "slow"
+
+
+def test_a_prediction_keeps_a_latency_as_surely_as_its_interval_says():
+    # The 90 % interval of SLOW is 2 to 8 ms: its latency stays within 8 ms in 95 % of cases.
+    assert SLOW.latency_within_s(0.95) == pytest.approx(8e-3)
+    assert SLOW.latency_within_s(0.5) == pytest.approx(4e-3)
+    front = Front(TARGET, feasible=True, members=(FAST, SLOW))
+    assert choose(front, 8.1, 0.95).network == "slow"
+    assert choose(front, 7.9, 0.95).network == "fast"
+    with pytest.raises(
+        UserError, match=r"within 3 ms with a confidence of 95%; the fastest .* 4 ms"
+    ):
+        choose(front, 3, 0.95)
+
+
+def test_a_measured_network_keeps_a_latency_in_a_share_of_its_timed_runs():
+    # Eleven runs of 1.0 to 2.0 ms: nine in ten took at most 1.9 ms.
+    runs = tuple(1e-3 + 1e-4 * i for i in range(11))
+    timed = replace(member("timed", 4, 0.9, measured_ms=1.5), samples_s=runs)
+    assert timed.latency_within_s(0.9) == pytest.approx(1.9e-3)
+    assert timed.latency_within_s(0.5) == 1.5e-3
+    with pytest.raises(ValueError, match=r"confidence must be at least 0.5 and below 1, got 0.4"):
+        timed.latency_within_s(0.4)
 
 
 def test_a_measured_latency_counts_before_the_predicted_one():
