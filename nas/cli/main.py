@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli import latency, studies
+from nas.cli import latency, studies, watching
 
 FAILED = 1
 USER_ERROR = 2
@@ -63,6 +63,7 @@ def _frame(
 
 
 studies.register(app)
+watching.register(app)
 latency.register(app)
 
 

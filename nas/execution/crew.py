@@ -62,7 +62,11 @@ class _Worker:
     def evaluate(self, task: Task) -> Attempt:
         """Tries once."""
         assert self._evaluator is not None
-        return attempt(self._evaluator, task)
+        made = attempt(self._evaluator, task)
+        # Ray keeps what a worker prints in the worker's log, which its dashboard shows.
+        told = made.error if made.metrics is None else made.metrics
+        print(f"{task.split} {task.genotype}: {told} in {made.duration_s:.3g} s", flush=True)
+        return made
 
 
 @dataclass(slots=True)

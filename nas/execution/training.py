@@ -108,6 +108,8 @@ def _work(config: dict[str, Any]) -> None:
 
     def report(told: Progress | Rollback) -> None:
         if first:
+            # Into the worker's log, which Ray's dashboard shows.
+            print(told, flush=True)
             queue.put(told)
 
     try:

@@ -21,9 +21,9 @@ from latency_models.meta import (
 from nas.config import Config, TargetConfig
 from nas.config.models import HOST
 from nas.errors import UserError
+from nas.live import StageProgress
 from nas.records import Measurement
 from nas.stages.measuring import Measuring
-from nas.stages.progress import StageProgress
 from nas.stages.setting import Setting, prepare_process
 from nas.study import Study
 
@@ -40,7 +40,7 @@ def adapt(study: Study, config: Config) -> None:
     measuring = Measuring(setting)
     total = sum(target.samples for target in config.targets if target.measurable)
     summary: dict[str, object] = {}
-    with StageProgress("adapt", total) as bar:
+    with StageProgress(study, "adapt", total) as bar:
         done = 0
         for target in config.targets:
             bar.update(done, f"{target.name}: preparing")

@@ -16,11 +16,11 @@ from nas.config import Config
 from nas.data import prepare
 from nas.errors import UserError
 from nas.export.writing import write_network
+from nas.live import StageProgress
 from nas.stages.adapt import load_predictors
 from nas.stages.costs import TargetCosts
 from nas.stages.fronts import Front, Member, fronts_of
 from nas.stages.measuring import Measuring
-from nas.stages.progress import StageProgress
 from nas.stages.setting import Setting, prepare_process
 from nas.stages.train import training_job
 from nas.study import Study
@@ -43,7 +43,7 @@ def export(study: Study, config: Config) -> None:
     study.begin_stage("export")
     measuring = Measuring(setting)
     written: dict[str, Any] = {}
-    with StageProgress("export", len(chosen)) as bar:
+    with StageProgress(study, "export", len(chosen)) as bar:
         for done, (member, card) in enumerate(chosen, start=1):
             directory = study.path / "export" / member.network
             differences, accuracy = _write(setting, measuring, member, card, directory)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
 
@@ -10,9 +11,9 @@ from nas.config import Config
 from nas.evolution.driver import Progress, SearchAlgorithm, run_search
 from nas.evolution.nsga2 import MultiTargetEvolution
 from nas.evolution.random_search import RandomSearch
+from nas.live import StageProgress
 from nas.stages.adapt import load_predictors
 from nas.stages.costs import TargetCosts
-from nas.stages.progress import StageProgress, duration
 from nas.stages.setting import Setting, prepare_process
 from nas.study import Study
 from nas.tracking import check_tracking, open_tracker
@@ -33,7 +34,7 @@ def search(study: Study, config: Config) -> None:
     reference = np.array([costs.reference(position) for position in range(len(config.targets))])
     synchronous = config.search.mode == "synchronous"
     with (
-        StageProgress("search", config.search.evaluations) as bar,
+        StageProgress(study, "search", config.search.evaluations) as bar,
         setting.executor() as executor,
         open_tracker(study, config, "search") as tracker,
     ):
@@ -41,7 +42,7 @@ def search(study: Study, config: Config) -> None:
 
         def on_progress(progress: Progress) -> None:
             nonlocal steps
-            bar.update(progress.evaluations, _text(progress, config))
+            bar.update(progress.evaluations, **_figures(progress, config))
             if progress.steps > steps:
                 steps = progress.steps
                 tracker.log(progress.evaluations, _metrics(progress, config))
@@ -95,15 +96,15 @@ def _metrics(progress: Progress, config: Config) -> dict[str, float]:
     }
 
 
-def _text(progress: Progress, config: Config) -> str:
-    text = f"{progress.evaluations_per_s:.2f} evaluations/s"
-    if progress.evaluations_per_s > 0:
-        left = (progress.total - progress.evaluations) / progress.evaluations_per_s
-        text += f"  ETA {duration(left)}"
-    volumes = "  ".join(
-        f"{target.name} {volume:.3f}"
-        for target, volume in zip(config.targets, progress.hypervolume, strict=True)
-    )
-    text += f"  hypervolume {volumes}"
-    text += f"  {progress.workers} workers {progress.utilisation:.0%} busy"
-    return text + (f"  {progress.failures} failed" if progress.failures else "")
+def _figures(progress: Progress, config: Config) -> dict[str, Any]:
+    """What is shown of a search beside the number of evaluations."""
+    names = [target.name for target in config.targets]
+    rate = progress.evaluations_per_s
+    return {
+        "rate": rate,
+        "rate_of": "evaluations",
+        "eta_s": (progress.total - progress.evaluations) / rate if rate > 0 else None,
+        "hypervolume": dict(zip(names, progress.hypervolume, strict=True)),
+        "failures": progress.failures,
+        "text": f"{progress.workers} workers {progress.utilisation:.0%} busy",
+    }

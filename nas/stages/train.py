@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nas.config import Config, TrainConfig
-from nas.stages.progress import StageProgress, duration
+from nas.live import StageProgress
 from nas.stages.setting import Setting, prepare_process
 from nas.study import Study
 from nas.supernet.job import TrainingJob
@@ -30,17 +30,17 @@ def train(study: Study, config: Config) -> None:
     started = time.monotonic()
     steps = config.train.epochs * (len(setting.dataset.train) // config.train.batch_size)
     last: dict[str, float] = {}
-    with StageProgress("train", steps) as bar, open_tracker(study, config, "train") as tracker:
+    with (
+        StageProgress(study, "train", steps) as bar,
+        open_tracker(study, config, "train") as tracker,
+    ):
 
         def on_progress(progress: Progress | Rollback) -> None:
             if isinstance(progress, Rollback):
                 study.discard_training(after=progress.to_step)
                 bar.update(progress.to_step, str(progress), important=True)
                 return
-            text = (
-                f"epoch {progress.epoch:.1f}/{config.train.epochs}  loss {progress.loss:.3f}  "
-                f"{progress.images_per_s:.0f} images/s  ETA {duration(progress.eta_s)}"
-            )
+            text = f"epoch {progress.epoch:.1f}/{config.train.epochs}  loss {progress.loss:.3f}"
             if progress.validation:
                 last.update(progress.validation)
                 text += _accuracies(progress.validation)
@@ -55,7 +55,14 @@ def train(study: Study, config: Config) -> None:
                 metrics.update(collapses)
             study.record_training(progress.step, progress.epoch, metrics)
             tracker.log(progress.step, metrics)
-            bar.update(progress.step, text, important=bool(progress.validation))
+            bar.update(
+                progress.step,
+                text,
+                important=bool(progress.validation),
+                rate=progress.images_per_s,
+                rate_of="images",
+                eta_s=progress.eta_s,
+            )
 
         _run(job, setting, on_progress)
     summary = {"duration_s": time.monotonic() - started, **last, "networks": _networks(job)}

@@ -11,12 +11,12 @@ import numpy as np
 from latency_models import metrics
 from nas.config import Config, TargetConfig
 from nas.execution.base import Task
+from nas.live import StageProgress
 from nas.records import Measurement
 from nas.stages.adapt import load_predictors
 from nas.stages.costs import TargetCosts
 from nas.stages.fronts import INTERVAL_LEVEL, Front, fronts_of, write_front
 from nas.stages.measuring import Measuring
-from nas.stages.progress import StageProgress
 from nas.stages.setting import Setting, prepare_process
 from nas.study import Study
 
@@ -112,7 +112,7 @@ def _test(setting: Setting, genotypes: Sequence[tuple[int, ...]]) -> None:
     study = setting.study
     known = {one.genotype for one in study.evaluations("test") if one.status == "ok"}
     missing = [genotype for genotype in genotypes if genotype not in known]
-    with StageProgress("verify", len(genotypes)) as bar:
+    with StageProgress(study, "verify", len(genotypes)) as bar:
         done = len(genotypes) - len(missing)
         bar.update(done, "test split")
         if not missing:
@@ -136,7 +136,7 @@ def _measure(setting: Setting, fronts: Sequence[Front]) -> None:
     chosen = [front for front in fronts if front.target.measurable]
     measuring = Measuring(setting)
     done = 0
-    with StageProgress("measure", sum(len(front.members) for front in chosen)) as bar:
+    with StageProgress(setting.study, "verify", sum(len(front.members) for front in chosen)) as bar:
 
         def on_done(target: TargetConfig, found: Measurement) -> None:
             nonlocal done

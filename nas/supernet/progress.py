@@ -38,6 +38,13 @@ class Progress:
         images = (self.steps - self.step) * self.epoch_images / self.epoch_steps
         return images / self.images_per_s if self.images_per_s > 0 else math.inf
 
+    def __str__(self) -> str:
+        accuracies = "".join(f", {name} {value:.1%}" for name, value in self.validation.items())
+        return (
+            f"epoch {self.epoch:.2f}, step {self.step}/{self.steps}: loss {self.loss:.3f}, "
+            f"{self.images_per_s:.0f} images/s{accuracies}"
+        )
+
 
 @dataclass(frozen=True)
 class Rollback:

@@ -1,6 +1,7 @@
 """What the report says of the search in time, worked out by hand."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,8 @@ from nas.stages.history import BINS, LOSS_POINTS, search_history, training_curve
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def evaluation(number: int, end_s: float, duration_s: float, **fields) -> Evaluation:
-    done = {
+def evaluation(number: int, end_s: float, duration_s: float, **fields: Any) -> Evaluation:
+    done: dict[str, Any] = {
         "id": number,
         "genotype": (number,),
         "split": "search",
