@@ -160,11 +160,23 @@ def export(
         )
 
 
-def report(study_path: StudyPath) -> None:
+def report(
+    study_path: StudyPath,
+    figures: Annotated[
+        bool,
+        typer.Option("--figures", help="Also write its figures as SVG and PNG; needs matplotlib."),
+    ] = False,
+) -> None:
     """Write report.html anew."""
     with _open(study_path) as (study, config):
         _run_stage("report", study, config, again=True)
         print(f"report: {(study.path / 'report.html').absolute()}")
+        if figures:
+            from nas.report.figures import write_figures
+            from nas.stages.report import report_data
+
+            written = write_figures(study.path / "figures", report_data(study, config))
+            print(f"{len(written)} figures: {(study.path / 'figures').absolute()}")
 
 
 def schema() -> None:

@@ -1,7 +1,7 @@
 """What a stage tells while it runs: one live screen on a terminal, a line now and then elsewhere.
 
-Lines go to stderr, where a job submitted to Ray leaves them in its log, which Ray's dashboard shows.
-The study keeps the latest status, for `nas watch`.
+Lines go to stderr: those of a job submitted to Ray are in its log, which Ray's dashboard shows. The
+study keeps the latest status, for `nas watch`.
 """
 
 from __future__ import annotations

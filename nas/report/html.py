@@ -23,6 +23,7 @@ CHARTS = ("figures.js", "plot.js", "lines.js")
 SCRIPTS = (
     *CHARTS,
     "pointer.js",
+    "marks.js",
     "front.js",
     "audit.js",
     "curves.js",

@@ -25,7 +25,7 @@ const SHAPES = [
 const seriesShape = (n, size) => SHAPES[Number.isInteger(n) ? n % SHAPES.length : 0](size);
 
 function seriesMarks(line, at, x, y) {
-  const shown = at.length <= 40 && !line.step ? at : [];
+  const shown = line.dots || (at.length <= 40 && !line.step) ? at : [];
   return svg(
     "g",
     { class: `series ${seriesClass(line.series)}` },
@@ -34,8 +34,8 @@ function seriesMarks(line, at, x, y) {
         class: "band",
         d:
           path([
-            ...line.band.map(([a, low]) => [x(a), y(low)]),
-            ...[...line.band].reverse().map(([a, , high]) => [x(a), y(high)]),
+            ...staircase(line.band.map(([a, low]) => [x(a), y(low)])),
+            ...staircase(line.band.map(([a, , high]) => [x(a), y(high)])).reverse(),
           ]) + "Z",
       }),
     svg("path", { class: "curve", d: path(line.step ? staircase(at) : at) }),
@@ -50,12 +50,12 @@ const seriesKey = (line) =>
     "g",
     { class: `series ${seriesClass(line.series)}` },
     svg("path", { class: "curve", d: "M-10 0H10" }),
-    !line.step && svg("path", { class: "curve-dot", d: seriesShape(line.series, 3) }),
+    (line.dots || !line.step) && svg("path", { class: "curve-dot", d: seriesShape(line.series, 3) }),
   );
 
-// `series` holds {series: its number or a class, text, points: [[x, y]], band: [[x, low, high]], step}, or is a function that
+// `series` holds {series: its number or a class, text, points: [[x, y]], band: [[x, low, high]], step, dots}, or is a function that
 // returns them, as `xLabel` may be; `controls` is given what draws the chart anew.
-function lineChart({ title, note, label, series, xLabel, yLabel, xFormat, yFormat = plainNumber, controls }) {
+function lineChart({ title, note, label, series, xLabel, yLabel, xFormat, yFormat = plainNumber, xScale = linearScale, controls }) {
   const holder = html("div", { class: "plot" });
   const current = () => (typeof series === "function" ? series() : series);
   const redraw = responsive(holder, (width) => {
@@ -65,7 +65,7 @@ function lineChart({ title, note, label, series, xLabel, yLabel, xFormat, yForma
     const across = extent(lines.flatMap((line) => line.points.map((p) => p[0])));
     const up = extent(lines.flatMap((line) => [...line.points, ...(line.band || [])].flatMap((p) => p.slice(1))));
     if (!across) return;
-    const x = linearScale(across[0] < across[1] ? across : [across[0] - 1, across[1] + 1], xRange);
+    const x = xScale(across[0] < across[1] ? across : [across[0] - 1, across[1] + 1], xRange);
     const y = linearScale(padded(up, 0.06), yRange);
     const named = typeof xLabel === "function" ? xLabel() : xLabel;
     holder.replaceChildren(

@@ -32,6 +32,14 @@ def shown(study: Study, status: Status | None, now: datetime = NOW) -> str:
     return file.getvalue()
 
 
+def end_with_an_error(study: Study, stage: str, text: str = "") -> None:
+    progress = StageProgress(study, stage, 5)
+    progress.__enter__()
+    progress.update(3, text)
+    error = RuntimeError("no")
+    progress.__exit__(RuntimeError, error, None)
+
+
 def searching(**fields: Any) -> Status:
     known: dict[str, Any] = {
         "stage": "search",
@@ -84,9 +92,7 @@ def test_without_a_terminal_a_stage_prints_lines_and_keeps_its_status(study, cap
 
 
 def test_a_stage_that_an_error_ends_is_kept_as_stopped(study):
-    with pytest.raises(RuntimeError), StageProgress(study, "train", 5) as progress:
-        progress.update(3)
-        raise RuntimeError("no")
+    end_with_an_error(study, "train")
     status = read_status(study)
     assert (status.done, status.state) == (3, "stopped")
 
@@ -129,9 +135,7 @@ def test_watching_prints_where_the_run_is_and_ends_with_it(nas, study):
     assert nas("watch", "--once", path) == (0, "not begun\n", "")
     study.begin_stage("train")
     assert nas("watch", "--once", path)[1] == "train: running\n"
-    with pytest.raises(RuntimeError), StageProgress(study, "train", 5) as progress:
-        progress.update(3, "epoch 3")
-        raise RuntimeError
+    end_with_an_error(study, "train", "epoch 3")
     assert nas("watch", path)[1] == "train: 3/5  epoch 3  stopped\n"
     study.finish_stage("train", {})
     for name in STAGE_NAMES[1:]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from nas.report import ReportData, Target, write_report
+from nas.report import ReportData, Target, render_report
+from nas.report.html import write_page
 from tests.nas.report.made_up import make_report, make_target
 
 CHROMIUM = next(
@@ -39,15 +40,15 @@ def browser_fixture() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(name="open_report")
-def open_report_fixture(browser, tmp_path) -> Iterator[Any]:
-    """Opens a report; afterwards nothing may have been logged, thrown or fetched."""
+@pytest.fixture(name="open_page")
+def open_page_fixture(browser, tmp_path) -> Iterator[Any]:
+    """Opens a page's text; afterwards nothing may have been logged, thrown or fetched."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     complaints: list[str] = []
 
-    def open_report(data, **emulation):
-        path = tmp_path / "report.html"
-        write_report(path, data)
+    def open_page(text: str, **emulation: Any) -> Any:
+        path = tmp_path / "page.html"
+        write_page(path, text)
         page = context.new_page()
         page.emulate_media(**emulation)
         page.on("console", lambda message: complaints.append(f"console: {message.text}"))
@@ -64,6 +65,12 @@ def open_report_fixture(browser, tmp_path) -> Iterator[Any]:
         page.goto(path.as_uri())
         return page
 
-    yield open_report
+    yield open_page
     context.close()
     assert complaints == []
+
+
+@pytest.fixture(name="open_report")
+def open_report_fixture(open_page) -> Callable[..., Any]:
+    """Opens a report as `open_page` does."""
+    return lambda data, **emulation: open_page(render_report(data), **emulation)
