@@ -97,7 +97,7 @@ class SupernetTrainer:
         weights = self._replicate(initial_weights(self.space, seed=self.seed))
         state: State = {
             "weights": weights,
-            "optimizer": self._optimizers[0].init(weights),
+            "optimizer": self._replicate(self._optimizers[0].init(weights)),
             "sampler": self._replicate(self.sampler.initial_state()),
             "step": 0,
             "guard": initial_guard(),
@@ -194,7 +194,7 @@ class SupernetTrainer:
         new = {
             **state,
             "weights": weights,
-            "optimizer": self._optimizers[position].init(weights),
+            "optimizer": self._replicate(self._optimizers[position].init(weights)),
         }
         if position == 1:
             new["teacher"] = _copy(trained_weights(state))

@@ -29,9 +29,10 @@ ROOT = str(Path(__file__).parents[3])
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run left: its reports at the ends of epochs, and its final weights."""
+    """What a run left: reports at the ends of epochs and of rollbacks, and its final weights."""
 
     epochs: list[Progress]
+    rollbacks: list[Rollback]
     weights: list[np.ndarray]
 
 
@@ -63,9 +64,10 @@ def train(directory: Path, *, workers: int, **options: Any) -> Trained:
         on_progress=seen.append,
     )
     epochs = [told for told in seen if isinstance(told, Progress) and told.validation]
+    rollbacks = [told for told in seen if isinstance(told, Rollback)]
     # Read by a process of its own: this one forks for Ray and must not run JAX.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return Trained(epochs, pool.submit(leaves, checkpoints).result())
+        return Trained(epochs, rollbacks, pool.submit(leaves, checkpoints).result())
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,13 @@ def test_a_killed_worker_is_restarted_from_the_last_checkpoint(
     assert sorted({p.step for p in killed.epochs}) == [2, 4, 6]
     for found, expected in zip(killed.weights, alone.weights, strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+def test_all_workers_roll_back_a_collapse_together(tmp_path: Path) -> None:
+    both = train(tmp_path, workers=2, collapses_at=3)
+    assert [(one.step, one.to_step, one.rate_factor) for one in both.rollbacks] == [(4, 2, 0.5)]
+    assert [(p.step, p.rollbacks) for p in both.epochs] == [(2, 0), (4, 1), (6, 1)]
+    assert all(np.isfinite(leaf).all() for leaf in both.weights)
 
 
 def test_a_job_that_cannot_run_ends_with_the_workers_reason(tmp_path: Path) -> None:

@@ -4,16 +4,28 @@ import os
 import signal
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import jax
 
 from nas.data import Dataset
+from nas.supernet.checkpoint import State
 from nas.supernet.job import TrainingJob
 from nas.supernet.trainer import SupernetTrainer
 from tests.nas.supernet import tiny
 
 
-def job(checkpoints: Path, *, dies_at: int | None = None, batch_size: int = 32) -> TrainingJob:
-    """Three epochs of two steps; a worker may be killed once before a step."""
+def job(
+    checkpoints: Path,
+    *,
+    dies_at: int | None = None,
+    collapses_at: int | None = None,
+    batch_size: int = 32,
+) -> TrainingJob:
+    """Three epochs of two steps; a worker may be killed once, or all weights spoilt, at a step."""
     load = tiny.dataset
+    if collapses_at is not None:
+        load = partial(load_for_a_collapse, collapses_at)
     if dies_at is not None:
         load = partial(load_in_a_doomed_process, checkpoints.with_name("died"), dies_at)
     return TrainingJob(
@@ -26,6 +38,22 @@ def job(checkpoints: Path, *, dies_at: int | None = None, batch_size: int = 32) 
         calibration_images=32,
         validation_subnets=1,
     )
+
+
+def load_for_a_collapse(step: int) -> Dataset:
+    """The data; in every process the weights are spoilt after the given step, once."""
+    train_step = SupernetTrainer.train_step
+    left = [step]
+
+    def train_or_spoil(self: SupernetTrainer, state: State) -> tuple[State, Any]:
+        new, loss = train_step(self, state)
+        if left == [new["step"]]:
+            left.clear()
+            new["weights"] = jax.tree.map(lambda leaf: leaf * float("nan"), new["weights"])
+        return new, loss
+
+    SupernetTrainer.train_step = train_or_spoil
+    return tiny.dataset()
 
 
 def load_in_a_doomed_process(marker: Path, step: int) -> Dataset:
