@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from nas.config import parse_config
-from nas.evolution.driver import Progress, run_search
+from nas.evolution.driver import run_search
+from nas.evolution.progress import Progress
 from nas.stages.adapt import load_predictors
 from nas.stages.costs import TargetCosts
 from nas.stages.search import search_algorithm

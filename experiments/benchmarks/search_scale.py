@@ -32,8 +32,9 @@ import psutil
 
 from latency_models import DEVICES, load_pretrained
 from nas.config import TargetConfig, load_config
-from nas.evolution.driver import Progress, SearchAlgorithm, run_search
+from nas.evolution.driver import SearchAlgorithm, run_search
 from nas.evolution.nsga2 import MultiTargetEvolution
+from nas.evolution.progress import Progress
 from nas.evolution.random_search import RandomSearch
 from nas.execution.base import Task
 from nas.execution.simulated import SimulatedExecutor

@@ -26,14 +26,13 @@ from nas.execution.base import (
     MAX_ERRORS,
     MAX_TIMEOUTS,
     Attempt,
-    Evaluator,
     EvaluatorFactory,
     Outcome,
     Task,
-    attempt,
     one_line,
 )
 from nas.execution.pace import Pace
+from nas.execution.worker import Worker
 
 SHORT_S = 0.05
 """Shorter evaluations are queued two to a worker, since fetching a result costs about 1 ms."""
@@ -43,30 +42,6 @@ LEAST_TIMEOUT_S = 600.0
 """The least that an evaluation may take by default."""
 MEANS_TIMEOUT = 30.0
 """What an evaluation may take by default, in mean durations of those that succeeded."""
-
-
-class _Worker:
-    """The actor: an evaluator and its process."""
-
-    def __init__(self) -> None:
-        self._evaluator: Evaluator | None = None
-
-    def build(self, factory: EvaluatorFactory, payload: Any) -> str | None:
-        """Builds the evaluator; returns why it could not be built."""
-        try:
-            self._evaluator = factory(payload)
-        except Exception as problem:
-            return one_line(problem)
-        return None
-
-    def evaluate(self, task: Task) -> Attempt:
-        """Tries once."""
-        assert self._evaluator is not None
-        made = attempt(self._evaluator, task)
-        # Ray keeps what a worker prints in the worker's log, which its dashboard shows.
-        told = made.error if made.metrics is None else made.metrics
-        print(f"{task.split} {task.genotype}: {told} in {made.duration_s:.3g} s", flush=True)
-        return made
 
 
 @dataclass(slots=True)
@@ -140,7 +115,7 @@ class Crew:
         on_answer: Callable[[Answer], None],
         on_outcome: Callable[[Outcome], None],
     ) -> None:
-        self._actor_class: Any = ray.remote(_Worker).options(max_restarts=0, **actor_options)
+        self._actor_class: Any = ray.remote(Worker).options(max_restarts=0, **actor_options)
         self._factory, self._payload = factory, payload
         self._timeout_s = timeout_s
         self._on_answer, self._on_outcome = on_answer, on_outcome

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from nas.config import Config
-from nas.evolution.driver import Progress, SearchAlgorithm, run_search
+from nas.evolution.driver import SearchAlgorithm, run_search
 from nas.evolution.nsga2 import MultiTargetEvolution
+from nas.evolution.progress import Progress
 from nas.evolution.random_search import RandomSearch
 from nas.live import StageProgress
 from nas.stages.adapt import load_predictors

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nas.evolution.driver import Progress, SearchResult, run_search
+from nas.evolution.driver import run_search
 from nas.evolution.nsga2 import MultiTargetEvolution
+from nas.evolution.progress import Progress, SearchResult
 from nas.execution.base import Executor
 from nas.execution.in_process import InProcessExecutor
 from nas.study import Study

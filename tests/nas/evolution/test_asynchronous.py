@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas.evolution.driver import WAKE_S, Progress, run_search
+from nas.evolution.driver import WAKE_S, run_search
 from nas.evolution.nsga2 import MultiTargetEvolution
+from nas.evolution.progress import Progress
 from nas.execution.base import Task
 from nas.execution.simulated import SimulatedExecutor
 from nas.study import Study

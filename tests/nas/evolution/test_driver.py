@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from nas.errors import StudyError
-from nas.evolution.driver import Progress, SearchAlgorithm, SearchResult, run_search
+from nas.evolution.driver import SearchAlgorithm, run_search
 from nas.evolution.nsga2 import MultiTargetEvolution
+from nas.evolution.progress import Progress, SearchResult
 from nas.evolution.random_search import RandomSearch
 from nas.execution.base import Outcome, Task
 from nas.execution.in_process import InProcessExecutor

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from nas.evolution.driver import Progress, SearchResult, run_search
+from nas.evolution.driver import run_search
+from nas.evolution.progress import Progress, SearchResult
 from nas.evolution.random_search import RandomSearch
 from nas.execution.cluster import start_ray, stop_ray
 from nas.execution.ray_executor import RayExecutor
