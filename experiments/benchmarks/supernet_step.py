@@ -53,7 +53,7 @@ from supernet_subject import (
     subnets,
 )
 
-from nas.supernet.engine import warm_up
+from nas.supernet.warm_up import Purpose, configurations, warm_up
 
 COMPILATION_EVENT = "/jax/core/compile/backend_compile_duration"
 RETURNING_ALLOCATOR = {
@@ -105,7 +105,10 @@ def compilations(given: argparse.Namespace) -> dict[str, Any]:
     steps = SupernetSteps()
     images, labels = batch(SMALL_BATCH)
     monitoring.register_event_duration_secs_listener(listen)
-    configurations = warm_up(steps.chain, SPACE, steps.weights, batch_size=SMALL_BATCH)
+    found = configurations(SPACE, steps.weights)
+    purposes: tuple[Purpose, ...] = ("training", "evaluation")
+    for purpose in purposes:
+        warm_up(steps.chain, found, steps.weights, batch_size=SMALL_BATCH, purpose=purpose)
     for genotype in (SPACE.largest, SPACE.smallest):
         architecture = SPACE.decode(genotype)
         jax.block_until_ready(steps.step(architecture, images, labels))
@@ -116,7 +119,7 @@ def compilations(given: argparse.Namespace) -> dict[str, Any]:
         jax.block_until_ready(steps.step(architecture, images, labels))
         _evaluate(steps, architecture, images)
     return {
-        "configurations": configurations,
+        "configurations": len(found),
         "compiled_functions": warm,
         "subnets": given.recompilations,
         "compiled_after": count - warm,

@@ -221,6 +221,9 @@ class TrainConfig(Section):
     compute_dtype: ComputeDtype = "auto"
     """What is multiplied in; weights and sums are float32 either way. auto is bfloat16 on TPUs and
     on GPUs of compute capability 8 and above, float32 elsewhere."""
+    warm_up: bool = True
+    """Whether all blocks are compiled before the first step, several at a time; or each when a
+    network first has it."""
     executor: Literal["ray", "in_process"] = "ray"
     """in_process trains in the driver, for debugging; the results are the same."""
     workers: PositiveCount = 1

@@ -17,8 +17,7 @@ from nas.errors import WorkerError
 from nas.execution.base import one_line
 from nas.execution.cluster import worker_environment
 from nas.supernet.job import TrainingJob
-from nas.supernet.progress import Progress, Rollback
-from nas.supernet.training import Report
+from nas.supernet.progress import Report, Told
 
 MAX_RESTARTS = 3
 POLL_S = 0.5
@@ -83,7 +82,7 @@ def train_on_ray(
     try:
         while thread.is_alive() or not queue.empty():
             try:
-                told: Progress | Rollback | WorkerError = queue.get(timeout=POLL_S)
+                told: Told | WorkerError = queue.get(timeout=POLL_S)
             except Empty:
                 continue
             if isinstance(told, WorkerError):
@@ -106,7 +105,7 @@ def _work(config: dict[str, Any]) -> None:
     queue: Queue = config["queue"]
     first = ray.train.get_context().get_world_rank() == 0
 
-    def report(told: Progress | Rollback) -> None:
+    def report(told: Told) -> None:
         if first:
             # Into the worker's log, which Ray's dashboard shows.
             print(told, flush=True)

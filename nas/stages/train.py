@@ -13,9 +13,8 @@ from nas.live import StageProgress
 from nas.stages.setting import Setting, prepare_process
 from nas.study import Study
 from nas.supernet.job import TrainingJob
-from nas.supernet.progress import Progress, Rollback
+from nas.supernet.progress import Compiling, Report, Rollback, Told
 from nas.supernet.recipe import Phase, Recipe
-from nas.supernet.training import Report
 from nas.supernet.validation import SAMPLED, validated_networks
 from nas.tracking import check_tracking, open_tracker
 
@@ -35,7 +34,10 @@ def train(study: Study, config: Config) -> None:
         open_tracker(study, config, "train") as tracker,
     ):
 
-        def on_progress(progress: Progress | Rollback) -> None:
+        def on_progress(progress: Told) -> None:
+            if isinstance(progress, Compiling):
+                bar.update(progress.step, f"compiled {progress.done}/{progress.total} blocks")
+                return
             if isinstance(progress, Rollback):
                 study.discard_training(after=progress.to_step)
                 bar.update(progress.to_step, str(progress), important=True)
@@ -126,6 +128,7 @@ def training_job(setting: Setting) -> TrainingJob:
         calibration_images=setting.config.search.calibration_images,
         validation_subnets=train.validation_subnets,
         compute_dtype=train.compute_dtype,
+        warm_up=train.warm_up,
     )
 
 

@@ -34,7 +34,7 @@ from nas.supernet.elastic import (
 )
 from nas.supernet.layers import Mode
 from nas.supernet.precision import at_least_float32
-from search_spaces.base import Architecture, Block, SearchSpace
+from search_spaces.base import Architecture, Block
 
 BATCH_AXIS = "batch"
 
@@ -127,8 +127,13 @@ class BlockChain:
     """
 
     def __init__(self, mesh: Mesh | None = None, *, dtype: Any = None) -> None:
-        self._mesh, self._dtype = mesh, dtype
+        self._mesh, self.dtype = mesh, dtype
         self._functions: dict[tuple[Hashable, bool, bool], BlockFunctions] = {}
+
+    @property
+    def batch_sharding(self) -> NamedSharding | None:
+        """How what blocks read and give is spread over the mesh; None without one."""
+        return self._mesh and NamedSharding(self._mesh, PartitionSpec(BATCH_AXIS))
 
     def functions(self, block: Hashable, *, first: bool, last: bool) -> BlockFunctions:
         """A block's or template's functions, built on first use, compiled on their first call.
@@ -154,12 +159,13 @@ class BlockChain:
         """Logits with batch statistics, and the tape that `backward` takes."""
         tape = Tape([], [], [])
         rates = drop_rates(architecture, drop.rate) if drop else {}
-        x = images
+        x = self._spread(images)
         for position, link in enumerate(self._links(architecture)):
             y, pullback = link.functions.forward(weights[link.place], x, link.choices)
             scale = None
             if drop is not None and position in rates:
                 y, scale = _drop(x, y, drop.key, position, rates[position])
+                y = self._spread(y)
             tape.links.append(link)
             tape.pullbacks.append(pullback)
             tape.kept.append(scale)
@@ -171,14 +177,14 @@ class BlockChain:
     ) -> Weights:
         """Adds a subnet's gradients to `gradients`, consuming their buffers and the tape."""
         gradients = dict(gradients)
-        dy = d_logits
+        dy: Any = self._spread(d_logits)
         for link, scale in zip(reversed(tape.links), reversed(tape.kept), strict=True):
             through, past = (dy, None) if scale is None else _divide_gradient(dy, scale)
-            before = gradients[link.place]
-            found = link.functions.backward(tape.pullbacks.pop(), through, before)
-            gradients[link.place], dy = found
+            gradients[link.place], dy = link.functions.backward(
+                tape.pullbacks.pop(), self._spread(through), gradients[link.place]
+            )
             if past is not None and dy is not None:
-                dy = dy + past
+                dy = self._spread(dy + past)
         return gradients
 
     def calibrate(
@@ -223,6 +229,10 @@ class BlockChain:
             x = link.functions.infer(weights[link.place], own, x, link.choices)
         return x
 
+    def _spread(self, x: Any) -> Any:
+        """Over the mesh by image, however XLA left it."""
+        return x if self.batch_sharding is None else jax.device_put(x, self.batch_sharding)
+
     def _links(self, architecture: Architecture) -> Iterator[Link]:
         first, last = architecture.slots[0], architecture.slots[-1]
         for place, block in zip(architecture.slots, architecture.blocks, strict=True):
@@ -232,7 +242,7 @@ class BlockChain:
 
     def _build(self, block: Hashable, first: bool, last: bool) -> BlockFunctions:
         # Rounded logits would tie.
-        dtype = at_least_float32(self._dtype) if self._dtype and last else self._dtype
+        dtype = at_least_float32(self.dtype) if self.dtype and last else self.dtype
 
         def apply(
             mode: Mode, shared: Weights, statistics: Any, x: Array, choices: Array | None
@@ -260,14 +270,20 @@ class BlockChain:
         def infer(shared: Weights, statistics: Any, x: Array, choices: Array | None) -> Array:
             return apply("stored", shared, statistics, x, choices)[0]
 
-        shardings: dict[str, Any] = {}
-        if self._mesh is not None:
-            everywhere = NamedSharding(self._mesh, PartitionSpec())
-            by_image = NamedSharding(self._mesh, PartitionSpec(BATCH_AXIS))
-            shardings["out_shardings"] = (everywhere, None if first else by_image)
+        by_image = self.batch_sharding
+        everywhere = self._mesh and NamedSharding(self._mesh, PartitionSpec())
         return BlockFunctions(
-            forward=jax.jit(forward),
-            backward=jax.jit(backward, donate_argnums=2, **shardings),
+            forward=jax.jit(
+                forward,
+                in_shardings=(everywhere, by_image, everywhere),
+                out_shardings=(by_image, None),
+            ),
+            backward=jax.jit(
+                backward,
+                donate_argnums=2,
+                in_shardings=(None, by_image, everywhere),
+                out_shardings=(everywhere, None if first else by_image),
+            ),
             calibrate=jax.jit(calibrate),
             infer=jax.jit(infer),
         )
@@ -336,36 +352,3 @@ def smooth_targets(
     """One-hot labels, `smoothing` spread over all classes; Szegedy et al., CVPR 2016, section 7."""
     classes = like.shape[-1]
     return jax.nn.one_hot(labels, classes) * (1 - smoothing) + smoothing / classes
-
-
-def warm_up(chain: BlockChain, space: SearchSpace, weights: Weights, *, batch_size: int) -> int:
-    """Compiles everything that a subnet of the space runs for one batch size, ahead of its use.
-
-    Args:
-        chain: Keeps what is compiled.
-        space: Every block that its slots can hold is run once, on zeros.
-        weights: The space's shared weights.
-        batch_size: Images at a time.
-
-    Returns:
-        How many configurations there were: blocks or templates of different fields, input shapes
-        or largest blocks to cut their weights from.
-    """
-    seen: set[Any] = set()
-    for slot in space.slots:
-        shared, first = weights[slot.places[0]], slot is space.slots[0]
-        leaves = jax.tree.leaves(shared)
-        last = slot is space.slots[-1]
-        for block, shape in {placed for placed in slot.rows if placed is not None}:
-            compiled, choices = template_of(block)
-            key = (compiled, shape, first, tuple(leaf.shape for leaf in leaves))
-            if key in seen:
-                continue
-            seen.add(key)
-            functions = chain.functions(compiled, first=first, last=last)
-            x = jnp.zeros((batch_size, *shape), leaves[0].dtype)
-            y, pullback = functions.forward(shared, x, choices)
-            functions.backward(pullback, y, jax.tree.map(jnp.zeros_like, shared))
-            _, statistics = functions.calibrate(shared, x, choices)
-            functions.infer(shared, statistics, x, choices)
-    return len(seen)

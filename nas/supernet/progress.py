@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Compiling:
+    """How many blocks are compiled, of how many, before the first step after `step`."""
+
+    step: int
+    done: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -67,3 +78,9 @@ class Rollback:
             f"collapsed at step {self.step} ({self.reason}); back to step {self.to_step} with "
             f"{self.rate_factor:g} times the learning rate"
         )
+
+
+Told: TypeAlias = Progress | Rollback | Compiling
+"""What training tells."""
+
+Report: TypeAlias = Callable[[Told], None]

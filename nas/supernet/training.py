@@ -22,12 +22,10 @@ from nas.supernet.collapse import (
     check_loss,
 )
 from nas.supernet.elastic import Weights
-from nas.supernet.progress import Progress, Rollback
+from nas.supernet.progress import Progress, Report, Rollback
 from nas.supernet.trainer import SupernetTrainer
 
 REPORT_EVERY_S = 1.0
-
-Report = Callable[[Progress | Rollback], None]
 
 
 def train_supernet(
@@ -36,6 +34,7 @@ def train_supernet(
     *,
     validate: Callable[[Weights], dict[str, float]],
     report: Report,
+    prepare: Callable[[State], None] = lambda state: None,
 ) -> None:
     """Trains from the last checkpoint, or the start, to the end; the final weights are saved.
 
@@ -45,11 +44,14 @@ def train_supernet(
         validate: Called after every epoch with the weights; its values are reported, and a fall of
             `largest` is a collapse.
         report: Called about once a second, after every epoch, and when a collapse is rolled back.
+        prepare: Called with what training starts from, unless there is nothing left to do.
 
     Raises:
         FloatingPointError: If training collapses once more after `MAX_ROLLBACKS` rollbacks.
     """
     state = checkpoints.restore(trainer.initial_state())
+    if int(state["step"]) < trainer.steps:
+        prepare(state)
     meter = _Meter(trainer, state)
     while int(state["step"]) < trainer.steps:
         try:

@@ -14,7 +14,7 @@ from nas.errors import WorkerError
 from nas.execution.cluster import start_ray, stop_ray
 from nas.execution.training import train_on_ray
 from nas.supernet.checkpoint import load_weights
-from nas.supernet.progress import Progress, Rollback
+from nas.supernet.progress import Compiling, Progress, Rollback, Told
 from tests.nas.execution import training_jobs
 
 pytestmark = [
@@ -29,8 +29,9 @@ ROOT = str(Path(__file__).parents[3])
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run left: reports at the ends of epochs and of rollbacks, and its final weights."""
+    """What a run left: all its reports, those of epochs and rollbacks, and its final weights."""
 
+    seen: list[Told]
     epochs: list[Progress]
     rollbacks: list[Rollback]
     weights: list[np.ndarray]
@@ -52,7 +53,7 @@ def leaves(directory: Path) -> list[np.ndarray]:
 
 
 def train(directory: Path, *, workers: int, **options: Any) -> Trained:
-    seen: list[Progress | Rollback] = []
+    seen: list[Told] = []
     checkpoints = directory / "checkpoints"
     train_on_ray(
         training_jobs.job(checkpoints, **options),
@@ -67,7 +68,8 @@ def train(directory: Path, *, workers: int, **options: Any) -> Trained:
     rollbacks = [told for told in seen if isinstance(told, Rollback)]
     # Read by a process of its own: this one forks for Ray and must not run JAX.
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return Trained(epochs, rollbacks, pool.submit(leaves, checkpoints).result())
+        weights = pool.submit(leaves, checkpoints).result()
+    return Trained(seen, epochs, rollbacks, weights)
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +81,14 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Trained:
 def test_two_workers_train_as_one_with_the_same_global_batch(
     alone: Trained, tmp_path: Path
 ) -> None:
-    both = train(tmp_path, workers=2)
+    both = train(tmp_path, workers=2, warm_up=True)
     assert [p.step for p in both.epochs] == [p.step for p in alone.epochs] == [2, 4, 6]
     np.testing.assert_allclose(
         [p.loss for p in both.epochs], [p.loss for p in alone.epochs], rtol=1e-4
     )
+    compiled = [told for told in both.seen if isinstance(told, Compiling)]
+    # Stem, head and two blocks of two widths for the steps; the ends' own are validated.
+    assert (compiled[0].done, compiled[-1].done, compiled[-1].total) == (0, 12, 12)
     for found, expected in zip(both.weights, alone.weights, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 

@@ -21,6 +21,7 @@ def job(
     dies_at: int | None = None,
     collapses_at: int | None = None,
     batch_size: int = 32,
+    warm_up: bool = False,
 ) -> TrainingJob:
     """Three epochs of two steps; a worker may be killed once, or all weights spoilt, at a step."""
     load = tiny.dataset
@@ -37,6 +38,7 @@ def job(
         validation_images=32,
         calibration_images=32,
         validation_subnets=1,
+        warm_up=warm_up,
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from nas.supernet.checkpoint import Checkpoints, State, load_weights
 from nas.supernet.engine import BlockChain
-from nas.supernet.progress import Progress, Rollback
+from nas.supernet.progress import Progress, Rollback, Told
 from nas.supernet.trainer import SupernetTrainer
 from nas.supernet.training import train_supernet
 from tests.nas.supernet import tiny
@@ -49,13 +49,17 @@ def run(
     validate: Callable[[Any], dict[str, float]] = lambda weights: {},
 ) -> list[Progress | Rollback]:
     """What was told at ends of epochs and of collapses."""
-    told: list[Progress | Rollback] = []
+    told: list[Told] = []
     checkpoints = Checkpoints(directory)
     try:
         train_supernet(made, checkpoints, validate=validate, report=told.append)
     finally:
         checkpoints.close()
-    return [one for one in told if isinstance(one, Rollback) or one.step % 2 == 0]
+    return [
+        one
+        for one in told
+        if isinstance(one, Rollback) or (isinstance(one, Progress) and one.step % 2 == 0)
+    ]
 
 
 def leaves(directory: Path) -> list[np.ndarray]:

@@ -10,11 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.supernet.elastic import Weights, cut_block, cut_network, initial_weights
-from nas.supernet.engine import BlockChain, distillation_loss, smooth_targets, warm_up
+from nas.supernet.engine import BlockChain, distillation_loss, smooth_targets
 from nas.supernet.standalone import network_definition
 from search_spaces.base import cardinalities
 from tests.nas.supernet import tiny
-from tests.nas.supernet.compilations import counted_compilations
 from tests.nas.supernet.executed import assert_subnet_equals_standalone, input64
 from tests.search_spaces.published import mobilenet_v3_large
 
@@ -113,38 +112,6 @@ def test_statistics_are_the_mean_over_the_batches() -> None:
     np.testing.assert_allclose(stem, expected, rtol=1e-5)
     with pytest.raises(ValueError, match="expected at least one batch, got none"):
         chain.calibrate(weights, architecture, [])
-
-
-def test_a_new_subnet_compiles_nothing_once_the_blocks_are_warm() -> None:
-    made = tiny.small_space()
-    chain = BlockChain()
-    weights = jax.tree.map(jnp.asarray, tiny.random_weights(made))
-    # Stem, head, and two kernel sizes of: both blocks of stage 1, which are alike, and each of
-    # stage 2.
-    assert warm_up(chain, made, weights, batch_size=4) == 2 + 2 * 3
-    images = jnp.asarray(np.random.default_rng(0).standard_normal((4, 8, 8, 1)), jnp.float32)
-
-    def use(genotype: np.ndarray) -> None:
-        architecture = made.decode(genotype)
-        logits, tape = chain.forward(weights, architecture, images)
-        _, d_logits = distillation_loss(logits, jax.nn.softmax(logits))
-        chain.backward(tape, d_logits, jax.tree.map(jnp.zeros_like, weights))
-        statistics = chain.calibrate(weights, architecture, [images, images])
-        chain.infer(weights, architecture, statistics, images).block_until_ready()
-
-    # Depth decides how many statistics are averaged, so each depth is seen once.
-    for first, second in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        genotype = made.smallest
-        genotype[[2, 7]] = first, second
-        use(genotype)
-    sampled = np.unique(made.sample(200, np.random.default_rng(0)), axis=0)[-30:]
-    with counted_compilations() as compiled:
-        for genotype in sampled:
-            use(genotype)
-        assert compiled == []
-        jax.jit(lambda x: x * 2.345)(images)
-    assert compiled  # the count counts
-    assert len(sampled) == 30
 
 
 def test_the_distillation_loss_is_the_cross_entropy_and_its_gradient() -> None:

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.supernet.elastic import Weights, cut_network
-from nas.supernet.engine import BlockChain, distillation_loss, warm_up
+from nas.supernet.engine import BlockChain, distillation_loss
 from nas.supernet.standalone import subnet
+from nas.supernet.warm_up import Purpose, configurations, warm_up
 from search_spaces import Architecture, NasBench201Options, NasBench201Space
 from search_spaces.nasbench201_cell import read_cells
 from tests.nas.supernet import tiny
@@ -21,6 +22,7 @@ from tests.nas.supernet.executed import assert_subnet_equals_standalone
 
 SPACE = NasBench201Space(NasBench201Options(widths=[4], cells=2), (4, 4, 3), 10)
 CHAIN = BlockChain()
+PURPOSES: tuple[Purpose, ...] = ("training", "evaluation")
 
 # Every operation, and an edge that leads nowhere.
 MIXED = "|nor_conv_3x3~0|+|skip_connect~0|avg_pool_3x3~1|+|nor_conv_1x1~0|avg_pool_3x3~1|none~2|"
@@ -79,8 +81,11 @@ def test_a_cell_takes_the_weights_and_statistics_of_its_edges_operations() -> No
 def test_a_new_cell_compiles_nothing_once_the_templates_are_warm() -> None:
     made, chain = SPACE, BlockChain()
     weights = jax.tree.map(jnp.asarray, shared_weights())
+    found = configurations(made, weights)
     # The stem, one template for both places of a cell, the head.
-    assert warm_up(chain, made, weights, batch_size=4) == 3
+    assert len(found) == 3
+    for purpose in PURPOSES:
+        warm_up(chain, found, weights, batch_size=4, purpose=purpose)
     images = jnp.asarray(np.random.default_rng(0).standard_normal((4, 4, 4, 3)), jnp.float32)
 
     def use(genotype: np.ndarray) -> Any:

@@ -13,7 +13,7 @@ from nas.data import augment, epoch_order, prepare
 from nas.supernet import sampling
 from nas.supernet.checkpoint import Checkpoints, load_weights
 from nas.supernet.engine import BlockChain, distillation_loss, smooth_targets
-from nas.supernet.progress import Progress, Rollback
+from nas.supernet.progress import Progress, Told
 from nas.supernet.recipe import Opening, Phase, Recipe
 from nas.supernet.trainer import SupernetTrainer
 from nas.supernet.training import train_supernet
@@ -47,8 +47,8 @@ def train(
 
 def run(
     made: SupernetTrainer, directory: Path, *, validate: Callable[[Any], dict[str, float]]
-) -> list[Progress | Rollback]:
-    seen: list[Progress | Rollback] = []
+) -> list[Told]:
+    seen: list[Told] = []
     checkpoints = Checkpoints(directory)
     try:
         train_supernet(made, checkpoints, validate=validate, report=seen.append)
