@@ -10,8 +10,8 @@
   one learn from the labels, later ones also from the frozen largest network as it was at the end of
   the first phase (Cai et al., "Once-for-All", ICLR 2020, section 3.3).
 
-A step's gradients are averaged over its subnets. The papers' code adds them up, which for SGD is
-the same at a learning rate divided by the number of subnets.
+A step's gradients are added up over its subnets, as in the papers (Yu and Huang, algorithm 1), so
+that weights which few subnets have learn as fast as in a network alone.
 
 What is drawn is a function of the seed, the step and what a sampler has seen, which checkpoints
 hold, so that training resumes anywhere.

@@ -152,7 +152,6 @@ class SupernetTrainer:
             state["optimizer"],
             state.get("average"),
             gradients,
-            subnets=len(lessons),
             updates=updates,
             rate_factor=state["guard"]["rate_factor"],
         )
@@ -280,12 +279,10 @@ def _update(
     average: Weights | None,
     gradients: Weights,
     *,
-    subnets: int,
     updates: int,
     rate_factor: float,
 ) -> tuple[Weights, Any, Weights | None]:
-    mean = jax.tree.map(lambda gradient: gradient / subnets, gradients)
-    changes, optimizer = transformation.update(mean, optimizer, weights)
+    changes, optimizer = transformation.update(gradients, optimizer, weights)
     slowed: Any = jax.tree.map(lambda change: rate_factor * change, changes)
     new: Any = optax.apply_updates(weights, slowed)
     if average is not None:

@@ -61,7 +61,7 @@ def nothing(_: Any) -> dict[str, float]:
     return {}
 
 
-def test_a_step_averages_the_gradients_of_its_subnets() -> None:
+def test_a_step_adds_up_the_gradients_of_its_subnets() -> None:
     rate = 0.5
     made = trainer(
         tiny.recipe(momentum=0.0, weight_decay=0.0, learning_rate=rate, crop_padding=0, cutout=0)
@@ -86,7 +86,7 @@ def test_a_step_averages_the_gradients_of_its_subnets() -> None:
         if lesson.labels:
             targets = jax.nn.softmax(logits)
         gradients = CHAIN.backward(tape, d_logits, gradients)
-    expected = jax.tree.map(lambda w, g: w - rate * g / 3, weights, gradients)
+    expected = jax.tree.map(lambda w, g: w - rate * g, weights, gradients)
     state, _ = made.train_step({**made.initial_state(), "weights": weights})
     found, expected = flattened(state["weights"]), flattened(expected)
     for name, leaf in found.items():
