@@ -21,7 +21,7 @@ DASHES = ("-", "--", ":", "-.", (0, (8, 2)), (0, (4, 1, 1, 1)), (0, (2, 3)), (0,
 BOUND_STYLES = {"compute": ("#D55E00", "s"), "memory": ("#0072B2", "o"), "launch": ("#CC79A7", "^")}
 SIZE_INCHES = (5.2, 3.6)
 PNG_DPI = 200
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -93,10 +93,8 @@ def draw_figures(directory: Path, figures: dict[str, Draw]) -> list[Path]:
         for name, draw in figures.items():
             figure = Figure(figsize=SIZE_INCHES, layout="constrained")
             draw(figure.add_subplot())
-            for suffix, options in (
-                ("svg", {"metadata": {"Date": None}}),
-                ("png", {"dpi": PNG_DPI}),
-            ):
+            formats: dict[str, Any] = {"svg": {"metadata": {"Date": None}}, "png": {"dpi": PNG_DPI}}
+            for suffix, options in formats.items():
                 path = directory / f"{name}.{suffix}"
                 figure.savefig(path, **options)
                 written.append(path)

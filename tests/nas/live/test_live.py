@@ -75,10 +75,16 @@ def test_durations_are_rounded_to_what_matters():
     ]
 
 
+def status_of(study: Study) -> Status:
+    status = read_status(study)
+    assert status is not None
+    return status
+
+
 def test_without_a_terminal_a_stage_prints_lines_and_keeps_its_status(study, capsys):
     with StageProgress(study, "search", 2) as progress:
         assert read_status(study) == Status(
-            stage="search", done=0, total=2, updated_at=read_status(study).updated_at
+            stage="search", done=0, total=2, updated_at=status_of(study).updated_at
         )
         progress.update(1, failures=1)
         progress.update(2, "over", eta_s=float("inf"))
@@ -87,13 +93,13 @@ def test_without_a_terminal_a_stage_prints_lines_and_keeps_its_status(study, cap
         "search: 1/2  1 failed",
         "search: 2/2  over  ETA ?  1 failed",
     ]
-    status = read_status(study)
+    status = status_of(study)
     assert (status.done, status.state, status.eta_s, status.failures) == (2, "running", None, 1)
 
 
 def test_a_stage_that_an_error_ends_is_kept_as_stopped(study):
     end_with_an_error(study, "train")
-    status = read_status(study)
+    status = status_of(study)
     assert (status.done, status.state) == (3, "stopped")
 
 

@@ -30,7 +30,7 @@ RATIOS = (3.0, 4.0, 6.0)
 STAGES = 3
 
 
-def make_architecture(genotype: tuple[int, ...]) -> dict[str, object]:
+def make_architecture(genotype: tuple[int, ...]) -> dict[str, Any]:
     blocks: list[dict[str, object]] = [
         {
             "slot": "stem",
