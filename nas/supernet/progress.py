@@ -24,7 +24,7 @@ class Progress:
     Attributes:
         step: Steps done, of `steps` in all.
         epoch: Epochs done, with fraction.
-        loss: Mean cross-entropy on the labels, of each step's first subnet, since the last report.
+        loss: Mean cross-entropy on the labels, of each step's first subnet, since the epoch began.
         images_per_s: Training images a second since the last report, each counted once for all
             subnets.
         validation: After an epoch, what `validate` returned; empty otherwise.

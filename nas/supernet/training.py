@@ -87,7 +87,7 @@ def _train_epoch(trainer: SupernetTrainer, state: State, meter: _Meter, report: 
     """
     while True:
         state, loss = trainer.train_step(state)
-        meter.losses.append(loss)
+        meter.add(loss)
         step = int(state["step"])
         ends = step % trainer.steps_per_epoch == 0
         if ends or step % CHECK_EVERY == 0:
@@ -126,28 +126,35 @@ def _rolled_back(
 
 
 class _Meter:
-    """Loss and speed since the last report."""
+    """Loss since the epoch began, and speed since the last report."""
 
     def __init__(self, trainer: SupernetTrainer, state: State) -> None:
         self._trainer = trainer
         self.restart(state)
 
     def restart(self, state: State) -> None:
-        """Forgets what was measured."""
-        self.losses: list[Array] = []
-        self.since, self._since_step = time.perf_counter(), int(state["step"])
+        """Begins an epoch."""
+        self._known: list[float] = []
+        self._computing: list[Array] = []
+        self._time(state)
+
+    def add(self, loss: Array) -> None:
+        """Takes a step's loss, without waiting for it."""
+        self._computing.append(loss)
 
     @property
     def mean_loss(self) -> float:
         """Not finite where any loss is not."""
-        return float(np.mean(jax.device_get(self.losses)))
+        self._known += map(float, jax.device_get(self._computing))
+        self._computing.clear()
+        return float(np.mean(self._known))
 
     def progress(self, state: State) -> Progress:
-        """Where training is; what was measured is forgotten."""
+        """Where training is; the speed is measured anew."""
         trainer, step, loss = self._trainer, int(state["step"]), self.mean_loss
         images = (step - self._since_step) * trainer.recipe.batch_size
         elapsed_s = time.perf_counter() - self.since
-        self.restart(state)
+        self._time(state)
         return Progress(
             step=step,
             steps=trainer.steps,
@@ -159,3 +166,6 @@ class _Meter:
             rollbacks=state["guard"]["rollbacks"],
             rate_factor=state["guard"]["rate_factor"],
         )
+
+    def _time(self, state: State) -> None:
+        self.since, self._since_step = time.perf_counter(), int(state["step"])

@@ -32,7 +32,9 @@ def job(
     return TrainingJob(
         load=load,
         space=tiny.small_space(kernel_sizes=[3], depths=[1], expand_ratios=[1.0, 2.0]),
-        recipe=tiny.recipe(epochs=3, batch_size=batch_size),
+        recipe=tiny.recipe(
+            epochs=3, batch_size=batch_size, sampling="macs", ema_decay=0.9, drop_connect=0.2
+        ),
         seed=7,
         checkpoints=checkpoints,
         validation_images=32,

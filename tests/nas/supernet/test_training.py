@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nas.data import augment, epoch_order, prepare
-from nas.supernet import sampling
+from nas.supernet import sampling, training
 from nas.supernet.checkpoint import Checkpoints, load_weights
 from nas.supernet.engine import BlockChain, distillation_loss, smooth_targets
 from nas.supernet.progress import Progress, Told
@@ -110,6 +110,17 @@ def test_every_epoch_is_reported_with_its_validation(straight: Any) -> None:
     assert all(p.images_per_s > 0 and np.isfinite(p.loss) for p in epochs)
     assert epochs[-1].eta_s == 0
     assert epochs[0].eta_s == pytest.approx(64 / epochs[0].images_per_s)
+
+
+def test_the_loss_after_an_epoch_is_its_mean_however_often_it_was_told(
+    straight: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "REPORT_EVERY_S", 0.0)
+    told = train(trainer(), tmp_path, validate=nothing)
+    assert [one.step for one in told] == [1, 2, 3, 4]
+    expected = [progress.loss for progress in straight[1] if progress.validation]
+    assert [told[1].loss, told[3].loss] == expected
+    assert told[0].loss != told[1].loss
 
 
 def test_interrupted_training_ends_with_the_same_weights_bit_for_bit(
