@@ -244,8 +244,11 @@ def pytorch(given: argparse.Namespace) -> dict[str, Any]:
         for layout in ("channels_last", "default")
     }
     named = subnets(given.subnets, seed=COMPARED_WITH_PYTORCH)
-    checks = {name: _difference(named[name], peers["channels_last"]) for name in named}
     images, labels = batch(given.batch)
+    checks = {
+        name: _difference(architecture, peers["channels_last"], images, labels)
+        for name, architecture in named.items()
+    }
     rows: list[dict[str, Any]] = []
     for name, architecture in named.items():
         calls: dict[str, Callable[[], float]] = {
@@ -264,10 +267,11 @@ def pytorch(given: argparse.Namespace) -> dict[str, Any]:
     return {"batch": given.batch, "torch": peers["default"].built["torch"], "rows": rows}
 
 
-def _difference(architecture: Any, peer: PyTorchSteps) -> dict[str, float]:
+def _difference(
+    architecture: Any, peer: PyTorchSteps, images: jax.Array, labels: jax.Array
+) -> dict[str, float]:
     """Of loss and gradients on the same weights and images; gradients' as a share of their norm."""
     ours = SupernetSteps(_spread(SupernetSteps().weights))
-    images, labels = batch(16)
     with tempfile.TemporaryDirectory() as folder:
         paths = {
             name: f"{folder}/{name}" for name in ("weights.npz", "found.npz", "x.npy", "y.npy")

@@ -32,12 +32,11 @@ The product costs a multiply-add a pixel where the shifted sums cost one a tap, 
 `experiments/benchmarks/depthwise.py` has the figures.
 """
 
-
 TILE_PIXELS = 32
 """Pixels that a pass of the kernel's gradient adds up at a time.
 
-XLA's CPU backend takes 3 to 8 times as long for tiles of 4 or 8 pixels as for single ones, and two
-thirds as long for tiles of 16 to 64; larger ones take longer to compile.
+XLA's CPU backend takes 3 to 12 times as long for tiles of 2 to 8 pixels as for single ones, and .7
+to 1 times for tiles of 16 to 64 (.3 with 16 channels); larger ones take longer to compile.
 """
 
 
