@@ -44,7 +44,8 @@ def own_space() -> Any:
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
-    return vars(module)["SeparableSpace"](image_shape=(16, 16, 3), classes=10)
+    options = vars(module)["SeparableOptions"]()
+    return vars(module)["SeparableSpace"](options, image_shape=(16, 16, 3), classes=10)
 
 
 @cache

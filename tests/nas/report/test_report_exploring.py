@@ -109,7 +109,7 @@ def test_how_the_search_went_is_told(make_report, open_report):
     assert "Busy 93" in section
     assert "2 evaluations failed for good" in section
     assert "ValueError: NaN in the logits" in section
-    assert page.locator("#history figure", has_text="subnet1").count() == 1
+    assert page.locator("#history figure", has_text="1 network between them").count() == 1
     page.click("text=Over wall time")
     assert "time, seconds" in (page.text_content("#history .axis-title >> nth=0") or "")
     assert "About 2.0 Wh" in page.inner_text("#study")
