@@ -5,6 +5,10 @@ template. A block takes the ones that it has by their names: of each the first c
 smaller kernel the centre of the larger one, multiplied by a learned matrix that all channels share
 (Cai et al., "Once-for-All", ICLR 2020, section 3.3, kernel transformation matrices).
 
+Scales and shifts of norms are shared by all resolutions: the statistics, computed anew for every
+subnet at its own resolution, already differ between them, and scales and shifts per resolution
+would leave each a fraction of the training.
+
 Weights are nested pure dicts of arrays,
 `{place: {"block": ..., "kernel_transforms": {"5to3": [9, 9], ...}}}`.
 """

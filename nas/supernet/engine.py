@@ -22,9 +22,9 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int
-from jaxtyping import Key as KeyArray
 
 from nas.supernet.blocks import template_of
+from nas.supernet.drop_connect import DropConnect, divide_gradient, drop_branches, drop_rates
 from nas.supernet.elastic import (
     Weights,
     block_definition,
@@ -71,37 +71,6 @@ class Link:
     block: Block
     functions: BlockFunctions
     choices: Choices
-
-
-@dataclass(frozen=True)
-class DropConnect:
-    """Leaves out what `droppable` blocks add to their input, for each image anew.
-
-    Stochastic depth: a block's branch is kept with a chance that falls linearly with depth, and
-    then counts as much more, so that its expected value stays (Huang et al., "Deep Networks with
-    Stochastic Depth", ECCV 2016, section 3; on the largest subnet only as in Yu et al., "BigNAS",
-    ECCV 2020, section 3).
-
-    Attributes:
-        key: A new one for every forward pass.
-        rate: With which the last block's branch is dropped.
-    """
-
-    key: KeyArray[Array, ""]
-    rate: float
-
-
-def drop_rates(architecture: Architecture, highest: float) -> dict[int, float]:
-    """By position in the chain, the rate of each block that is `droppable`."""
-    positions = [
-        position
-        for position, block in enumerate(architecture.blocks)
-        if getattr(block, "droppable", False)
-    ]
-    return {
-        position: highest * number / len(positions)
-        for number, position in enumerate(positions, start=1)
-    }
 
 
 @dataclass(frozen=True)
@@ -164,7 +133,7 @@ class BlockChain:
             y, pullback = link.functions.forward(weights[link.place], x, link.choices)
             scale = None
             if drop is not None and position in rates:
-                y, scale = _drop(x, y, drop.key, position, rates[position])
+                y, scale = drop_branches(x, y, drop.key, position, rates[position])
                 y = self._spread(y)
             tape.links.append(link)
             tape.pullbacks.append(pullback)
@@ -179,7 +148,7 @@ class BlockChain:
         gradients = dict(gradients)
         dy: Any = self._spread(d_logits)
         for link, scale in zip(reversed(tape.links), reversed(tape.kept), strict=True):
-            through, past = (dy, None) if scale is None else _divide_gradient(dy, scale)
+            through, past = (dy, None) if scale is None else divide_gradient(dy, scale)
             gradients[link.place], dy = link.functions.backward(
                 tape.pullbacks.pop(), self._spread(through), gradients[link.place]
             )
@@ -304,23 +273,6 @@ def _apply(
     module = nnx.merge(definition, params, statistics)
     y = module(x) if choices is None else module(x, choices)
     return y, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
-
-
-@jax.jit
-def _drop(
-    x: Array, y: Array, key: KeyArray[Array, ""], position: int, rate: float
-) -> tuple[Array, Array]:
-    """Each image's branch `y - x` dropped or scaled up, and by what it was scaled."""
-    shape = (len(y), *[1] * (y.ndim - 1))
-    kept = jax.random.bernoulli(jax.random.fold_in(key, position), 1 - rate, shape)
-    scale = (kept / (1 - rate)).astype(y.dtype)
-    return x + (y - x) * scale, scale
-
-
-@jax.jit
-def _divide_gradient(dy: Array, scale: Array) -> tuple[Array, Array]:
-    """What goes back through a block whose branch was scaled, and what goes past it."""
-    return dy * scale, dy * (1 - scale)
 
 
 @jax.jit

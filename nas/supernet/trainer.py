@@ -21,15 +21,9 @@ from jaxtyping import Key as KeyArray
 from nas.data import Dataset, Split, augment, epoch_order, prepare
 from nas.supernet.checkpoint import State, trained_weights
 from nas.supernet.collapse import initial_guard
+from nas.supernet.drop_connect import DropConnect, drop_rates
 from nas.supernet.elastic import Weights, initial_weights
-from nas.supernet.engine import (
-    BATCH_AXIS,
-    BlockChain,
-    DropConnect,
-    distillation_loss,
-    drop_rates,
-    smooth_targets,
-)
+from nas.supernet.engine import BATCH_AXIS, BlockChain, distillation_loss, smooth_targets
 from nas.supernet.importance import sort_channels
 from nas.supernet.optimizer import averaged, build_optimizer
 from nas.supernet.phases import PlannedPhase, plan_phases, widths_of

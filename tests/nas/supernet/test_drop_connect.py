@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from nas.supernet.drop_connect import DropConnect, drop_rates
 from nas.supernet.elastic import Weights, block_definition, cut_block
-from nas.supernet.engine import BlockChain, DropConnect, drop_rates
+from nas.supernet.engine import BlockChain
 from nas.supernet.trainer import SupernetTrainer
 from search_spaces import (
     Architecture,
