@@ -7,7 +7,7 @@ medians. `native` is XLA's grouped convolution, the peer.
     python experiments/benchmarks/depthwise.py --json experiments/benchmarks/depthwise.json
 
 `TOEPLITZ_PIXELS_PER_TAP` is where the matrix product stops winning forward and backward passes:
-between 16 and 36 pixels for 9 taps, at 64 for 25, between 64 and 144 for 49. Takes two to five
+below 16 pixels for 9 taps, between 36 and 64 for 25, between 64 and 144 for 49. Takes two to five
 minutes on two cores.
 """
 

@@ -25,7 +25,7 @@ from nas.supernet.precision import at_least_float32
 
 Implementation: TypeAlias = Literal["native", "shifted"]
 
-TOEPLITZ_PIXELS_PER_TAP = 2
+TOEPLITZ_PIXELS_PER_TAP = 1.5
 """Largest map that is a matrix product, in pixels for each of the kernel's `k * k` taps.
 
 The product costs a multiply-add a pixel where the shifted sums cost one a tap, at a higher rate;

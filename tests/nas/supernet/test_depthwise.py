@@ -59,7 +59,7 @@ def test_every_implementation_agrees_in_value_and_both_gradients(
 
 @pytest.mark.parametrize("above", [0, 1])
 def test_maps_of_few_pixels_are_a_matrix_product(above: int) -> None:
-    pixels = 9 * depthwise.TOEPLITZ_PIXELS_PER_TAP + above
+    pixels = int(9 * depthwise.TOEPLITZ_PIXELS_PER_TAP) + above
     x, kernel = jnp.zeros((2, 1, pixels, 3)), jnp.zeros((3, 3, 1, 3))
 
     def primitives(implementation: depthwise.Implementation) -> str:
