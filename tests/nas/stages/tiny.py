@@ -38,7 +38,7 @@ space:
 train:
   epochs: 4
   batch_size: 64
-  learning_rate: 0.15
+  learning_rate: 0.5
   random_subnets: 0
   checkpoint_every: 2
   validation_images: 200
