@@ -15,7 +15,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from nas.evolution.archive import Archive
-from nas.evolution.proposals import CostFunction, Seen, propose_unseen, spread_over_cost
+from nas.evolution.proposals import (
+    CostFunction,
+    RecentCosts,
+    Seen,
+    propose_unseen,
+    spread_over_cost,
+)
 from nas.evolution.sorting import constrained_rank, crowding_distance
 from nas.evolution.variation import mutate, uniform_crossover
 from search_spaces import SearchSpace
@@ -46,7 +52,7 @@ class MultiTargetEvolution:
         if population_size < 2:
             raise ValueError(f"population_size must be at least 2, got {population_size}")
         self._space = space
-        self._costs = costs
+        self._costs = RecentCosts(costs)
         self._size = population_size
         self._mutation_rate = mutation_rate
         self._crossover_rate = crossover_rate
@@ -59,7 +65,7 @@ class MultiTargetEvolution:
         self._rank = np.empty((0, targets), dtype=np.int64)
         self._crowding = np.empty((0, targets))
         self._initial = spread_over_cost(
-            -(-population_size // 2), space=space, costs=costs, rng=self._rng
+            -(-population_size // 2), space=space, costs=self._costs, rng=self._rng
         )
 
     @property

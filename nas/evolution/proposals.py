@@ -6,6 +6,7 @@ anything is evaluated, and is proposed only where nothing better is found in a b
 
 import math
 from collections.abc import Callable
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +21,9 @@ CostFunction: TypeAlias = Callable[
 
 TRIES = 8
 """Batches of candidates that are made before the best of the rejected are taken."""
+
+REMEMBERED = 1 << 14
+"""Genotypes whose costs are remembered: more than are proposed while an evaluation is under way."""
 
 ENUMERABLE = 1 << 17
 """Spaces of at most so many genotypes are searched exhaustively where sampling fails."""
@@ -50,6 +54,37 @@ class Seen:
         """All of them, in lexicographic order of their bytes."""
         joined = b"".join(sorted(self._keys))
         return np.frombuffer(joined, dtype=np.int64).reshape(-1, decisions).copy()
+
+
+class RecentCosts:
+    """Predicts costs and remembers the last of them.
+
+    What is told was predicted when it was proposed, and need not be predicted once more.
+
+    Args:
+        costs: Predicts; large batches are left to it.
+    """
+
+    def __init__(self, costs: CostFunction) -> None:
+        self._costs = costs
+        self._kept: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+    def __call__(
+        self, genotypes: Int[np.ndarray, "n d"]
+    ) -> tuple[Float[np.ndarray, "n t"], Float[np.ndarray, "n t"]]:
+        """Costs and violations, as the function gives them."""
+        if not 0 < len(genotypes) <= REMEMBERED // 4:
+            return self._costs(genotypes)
+        keys = _keys(genotypes)
+        new = [i for i, key in enumerate(keys) if key not in self._kept]
+        if new:
+            cost, violation = self._costs(genotypes[new])
+            for row, i in enumerate(new):
+                self._kept[keys[i]] = (cost[row], violation[row])
+        found = [self._kept[key] for key in keys]
+        for key in list(islice(self._kept, max(0, len(self._kept) - REMEMBERED))):
+            del self._kept[key]
+        return np.stack([cost for cost, _ in found]), np.stack([bad for _, bad in found])
 
 
 def propose_unseen(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -61,17 +61,15 @@ class TargetCosts:
         """Relative violation of a target's constraints for latencies, predicted or measured."""
         constraints = self.constraints[target]
         table = self.table(target)
-        known: Mapping[str, np.ndarray] = {
-            "latency_s": latency_s,
-            "params": table.params(genotypes),
-            "macs": table.macs(genotypes),
-            "flops": table.flops(genotypes),
+        quantities: Mapping[str, Callable[[], np.ndarray]] = {
+            "latency_s": lambda: latency_s,
+            "params": lambda: table.params(genotypes),
+            "macs": lambda: table.macs(genotypes),
+            "flops": lambda: table.flops(genotypes),
+            "peak_activation_bytes": lambda: self.peak_activation_bytes(target, genotypes),
         }
-        if any(constraint.quantity == "peak_activation_bytes" for constraint in constraints):
-            known = {
-                **known,
-                "peak_activation_bytes": self.peak_activation_bytes(target, genotypes),
-            }
+        wanted = {constraint.quantity for constraint in constraints}
+        known = {name: make() for name, make in quantities.items() if name in wanted}
         return total_violation(constraints, known, n=len(genotypes))
 
     def peak_activation_bytes(

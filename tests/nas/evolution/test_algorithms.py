@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nas.evolution.driver import SearchAlgorithm
 from nas.evolution.nsga2 import MultiTargetEvolution
-from nas.evolution.proposals import CostFunction, spread_over_cost
+from nas.evolution.proposals import REMEMBERED, CostFunction, RecentCosts, spread_over_cost
 from nas.evolution.random_search import RandomSearch
 from nas.evolution.sorting import non_dominated_mask
 from tests.nas.evolution.spaces import GridSpace, error_of, linear_costs
@@ -188,3 +188,38 @@ def test_evolution_finds_better_fronts_than_random_search() -> None:
 def test_a_population_of_one_is_refused() -> None:
     with pytest.raises(ValueError, match="population_size must be at least 2, got 1"):
         MultiTargetEvolution(SPACE, COSTS, population_size=1, seed=0)
+
+
+def test_what_is_told_is_not_predicted_again() -> None:
+    predicted: list[int] = []
+
+    def costs(genotypes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        predicted.append(len(genotypes))
+        return COSTS(genotypes)
+
+    search = evolution(SPACE, costs, seed=0)
+    for size in (16, 1, 5):
+        asked = search.ask(size)
+        predicted.clear()
+        search.tell(asked, error_of(asked))
+        assert predicted == []
+    cost, violation = COSTS(search.archive.genotypes)
+    np.testing.assert_allclose(search.archive.costs, cost)
+    np.testing.assert_allclose(search.archive.violation, violation)
+
+
+def test_costs_are_remembered_of_a_bounded_number_of_genotypes() -> None:
+    predicted: list[int] = []
+
+    def costs(genotypes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        predicted.append(len(genotypes))
+        return genotypes.astype(float), np.zeros(genotypes.shape)
+
+    recent = RecentCosts(costs)
+    genotypes = np.arange(2 * REMEMBERED, dtype=np.int64)[:, None]
+    for batch in np.array_split(genotypes, 8):
+        np.testing.assert_array_equal(recent(batch)[0], batch)
+    recent(genotypes[-10:])
+    recent(genotypes[:10])
+    recent(genotypes)
+    assert predicted == [REMEMBERED // 4] * 8 + [10, 2 * REMEMBERED]
