@@ -193,7 +193,7 @@ def tails() -> dict[str, Any]:
     head = f"{'workers':>8}{'evaluations':>13}{'asynchronous':>14}{'to the end':>12}"
     print(f"{head}{'generations':>13}{'speed-up':>10}")
     for workers in (2, 16, 128, 1_000, 10_000):
-        evaluations = max(1_000, 10 * workers)
+        evaluations = max(2_000, 10 * workers)
         row: dict[str, Any] = {"evaluations": evaluations}
         for mode, size in (("asynchronous", None), ("synchronous", workers)):
             executor = Watched(Hashed(), heavy_tailed(MEAN_S), workers=workers)
