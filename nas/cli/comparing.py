@@ -70,7 +70,7 @@ def _print(found: Sequence[GroupFigures]) -> None:
         "lowest",
         "highest",
         "verified",
-        "best accuracy",
+        "search accuracy",
     )
     rows = [
         (
@@ -80,7 +80,7 @@ def _print(found: Sequence[GroupFigures]) -> None:
             str(one.evaluations),
             *(f"{value:.4f}" for value in (one.median, one.lowest, one.highest)),
             "-" if one.verified_median is None else f"{one.verified_median:.4f}",
-            f"{one.best_accuracy:.2%}",
+            f"{one.search_accuracy:.2%}",
         )
         for one in found
     ]

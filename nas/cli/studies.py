@@ -172,11 +172,9 @@ def report(
         _run_stage("report", study, config, again=True)
         print(f"report: {(study.path / 'report.html').absolute()}")
         if figures:
-            from nas.report.figures import write_figures
-            from nas.stages.report import report_data
+            from nas.stages.report import figures_of
 
-            written = write_figures(study.path / "figures", report_data(study, config))
-            print(f"{len(written)} figures: {(study.path / 'figures').absolute()}")
+            print(f"{len(figures_of(study, config))} figures: {study.path.absolute() / 'figures'}")
 
 
 def schema() -> None:

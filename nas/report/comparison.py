@@ -23,18 +23,20 @@ class ComparedTarget:
     """One target of one study.
 
     Attributes:
-        front: Latency in seconds and accuracy (0..1) of each member, measured and tested where the
-            study verified it, else predicted and of the search split; in ascending latency.
+        front: Latency in seconds and accuracy (0..1), both ascending: of a verified front as tested
+            and measured, of another as predicted and on the search split.
         verified: Whether every member was tested and, where the target can be measured, measured.
         hypervolume: Share of the common box after each evaluation, predicted latency and accuracy
             of the search split.
         verified_hypervolume: Of `front`, None unless it is verified.
+        best_search_accuracy: Of the most accurate member on the search split; 0 without members.
     """
 
     front: tuple[tuple[float, float], ...]
     verified: bool
     hypervolume: tuple[tuple[int, float], ...]
     verified_hypervolume: float | None
+    best_search_accuracy: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,10 @@ class ComparedStudy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupFigures:
-    """A group's result on a target; hypervolumes are shares of the common box."""
+    """A group's result on a target; hypervolumes are shares of the common box.
+
+    `search_accuracy` is the median over studies of their most accurate member's.
+    """
 
     target: str
     group: str
@@ -60,7 +65,7 @@ class GroupFigures:
     lowest: float
     highest: float
     verified_median: float | None
-    best_accuracy: float
+    search_accuracy: float
 
 
 def group_figures(studies: Sequence[ComparedStudy]) -> list[GroupFigures]:
@@ -74,7 +79,7 @@ def group_figures(studies: Sequence[ComparedStudy]) -> list[GroupFigures]:
                 for study in members
                 if (volume := study.targets[target].verified_hypervolume) is not None
             ]
-            accuracies = [point[1] for study in members for point in study.targets[target].front]
+            accuracies = [study.targets[target].best_search_accuracy for study in members]
             found.append(
                 GroupFigures(
                     target=target,
@@ -87,7 +92,7 @@ def group_figures(studies: Sequence[ComparedStudy]) -> list[GroupFigures]:
                     verified_median=(
                         float(np.median(verified)) if len(verified) == len(members) else None
                     ),
-                    best_accuracy=max(accuracies, default=0.0),
+                    search_accuracy=float(np.median(accuracies)),
                 )
             )
     return found

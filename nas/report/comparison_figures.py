@@ -44,7 +44,7 @@ def _fronts(axes: Any, target: str, studies: Sequence[ComparedStudy]) -> None:
                 axes.plot(*zip(*points, strict=True), **style, drawstyle="steps-post", label=label)
     axes.set_xlabel(f"latency on {target}, ms")
     axes.set_ylabel("accuracy, %")
-    axes.legend()
+    axes.legend(loc="lower right")
 
 
 def _hypervolume(axes: Any, target: str, studies: Sequence[ComparedStudy]) -> None:
@@ -58,4 +58,4 @@ def _hypervolume(axes: Any, target: str, studies: Sequence[ComparedStudy]) -> No
             axes.fill_between(counts, *band, step="post", color=colour, alpha=0.2, linewidth=0)
     axes.set_xlabel("evaluations")
     axes.set_ylabel(f"hypervolume on {target}, % of the box")
-    axes.legend()
+    axes.legend(loc="lower right")

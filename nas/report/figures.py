@@ -154,7 +154,7 @@ def _fronts(axes: Any, targets: Sequence[Target]) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter("{x:g}")
     _name_axes(axes, "latency, ms", "accuracy, %")
-    axes.legend()
+    axes.legend(loc="lower right")
 
 
 def _front(axes: Any, target: Target, accuracies: Sequence[float]) -> None:
@@ -192,7 +192,7 @@ def _front(axes: Any, target: Target, accuracies: Sequence[float]) -> None:
     if target.latency_limit_s is not None:
         axes.axvline(1e3 * target.latency_limit_s, color=COLOURS[3], linestyle="--", label="limit")
     _name_axes(axes, f"predicted latency on {target.name}, ms", "accuracy on the search split, %")
-    axes.legend()
+    axes.legend(loc="lower right")
 
 
 def _audit(axes: Any, target: Target) -> None:
@@ -207,7 +207,7 @@ def _audit(axes: Any, target: Target) -> None:
         x, y, xerr=[low, high], fmt="D", color=COLOURS[1], ecolor="#9ec9e2", ms=4, label=target.name
     )
     _name_axes(axes, "predicted latency, ms", "measured latency, ms")
-    axes.legend()
+    axes.legend(loc="upper left")
 
 
 def _roofline(axes: Any, target: Target) -> None:
@@ -264,7 +264,7 @@ def _hypervolume(axes: Any, targets: Sequence[Target]) -> None:
         style = {**series_style(number), "marker": ""}
         axes.plot(counts, volumes, **style, drawstyle="steps-post", label=target.name)
     _name_axes(axes, "evaluations", "hypervolume, % of the reference box")
-    axes.legend()
+    axes.legend(loc="lower right")
 
 
 def _training(axes: Any, training: Sequence[TrainingPoint]) -> None:
@@ -278,4 +278,4 @@ def _training(axes: Any, training: Sequence[TrainingPoint]) -> None:
             label=name,
         )
     _name_axes(axes, "epoch", "accuracy, %")
-    axes.legend()
+    axes.legend(loc="lower right")

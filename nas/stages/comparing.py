@@ -15,6 +15,7 @@ from nas.config import Config, parse_config
 from nas.errors import UserError
 from nas.evolution.archive import Archive
 from nas.report.comparison import ComparedStudy, ComparedTarget
+from nas.report.figures import staircase
 from nas.stages.adapt import load_predictors
 from nas.stages.costs import TargetCosts, archive_of
 from nas.stages.fronts import Front, fronts_of
@@ -111,20 +112,26 @@ def _target(one: _Opened, name: str, latency_s: float) -> ComparedTarget:
     position = next(i for i, target in enumerate(one.config.targets) if target.name == name)
     reference = np.array([1.0, latency_s])
     history = one.archive.hypervolume_history(position, reference) / latency_s
-    front = one.fronts[position]
-    members = front.members if front.feasible else ()
+    found = one.fronts[position]
+    members = found.members if found.feasible else ()
     verified = bool(members) and all(
         member.test_accuracy is not None
-        and (member.measured_s is not None or not front.target.measurable)
+        and (member.measured_s is not None or not found.target.measurable)
         for member in members
     )
-    points = sorted((member.latency_s, member.accuracy) for member in members)
-    objectives = np.array([[1.0 - accuracy, seconds] for seconds, accuracy in points])
+    front = staircase(
+        (member.latency_s, member.accuracy)
+        if verified
+        else (member.predicted_s, member.search_accuracy)
+        for member in members
+    )
+    objectives = np.array([[1.0 - accuracy, seconds] for seconds, accuracy in front])
     return ComparedTarget(
-        front=tuple(points),
+        front=tuple(front),
         verified=verified,
         hypervolume=tuple((count, float(v)) for count, v in enumerate(history, start=1)),
         verified_hypervolume=(
             float(moocore.hypervolume(objectives, ref=reference)) / latency_s if verified else None
         ),
+        best_search_accuracy=max((member.search_accuracy for member in members), default=0.0),
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import yaml
-from jaxtyping import Int
 
 from nas.config import Config
+from nas.evolution.archive import Archive
 from nas.report import (
     CONFIDENCES,
     Audit,
@@ -19,9 +21,11 @@ from nas.report import (
     Evaluation,
     Member,
     ReportData,
+    Roofline,
     Target,
     write_report,
 )
+from nas.report.figures import write_figures
 from nas.stages import fronts
 from nas.stages.adapt import load_predictors
 from nas.stages.costs import TargetCosts, archive_of
@@ -40,6 +44,15 @@ def report(study: Study, config: Config) -> None:
     started = time.monotonic()
     write_report(study.path / "report.html", report_data(study, config))
     study.finish_stage("report", {"duration_s": time.monotonic() - started})
+
+
+def figures_of(study: Study, config: Config) -> list[Path]:
+    """Writes the report's figures as SVG and PNG; the files.
+
+    Raises:
+        UserError: If matplotlib is not installed.
+    """
+    return write_figures(study.path / "figures", report_data(study, config))
 
 
 def report_data(study: Study, config: Config) -> ReportData:
@@ -61,62 +74,19 @@ def report_data(study: Study, config: Config) -> ReportData:
         )
         for row, genotype in enumerate(archive.genotypes)
     )
-    made = study.evaluations("search")
-    tested = {one.genotype: one.accuracy for one in study.evaluations("test")}
-    ends = {"smallest": _key(space.smallest), "largest": _key(space.largest)}
     evaluated = {one.genotype: one.id for one in evaluations}
-    targets: list[Target] = []
-    for position, front in enumerate(fronts_of(study, config, costs, space)):
-        reference_error, reference_s = costs.reference(position)
-        history = archive.hypervolume_history(position, np.array([reference_error, reference_s]))
-        found = {
-            key: value for key, value in audit(front).items() if key not in ("members", "feasible")
-        }
-        target = front.target
-        members = tuple(_member(member, setting) for member in front.members)
-        measurements = study.measurements(target.name)
-        measured = {one.genotype: one.latency_s for one in measurements}
-        limits = [
-            constraint.bound
-            for constraint in costs.constraints[position]
-            if constraint.quantity == "latency_s"
-        ]
-        targets.append(
-            Target(
-                name=target.name,
-                device=target.device,
-                runtime=target.runtime,
-                dtype=target.dtype,
-                batch_size=target.batch_size,
-                threads=target.threads,
-                measurable=target.measurable,
-                latency_s=archive.costs[:, position].tolist(),
-                front=members if front.feasible else (),
-                closest=None if front.feasible or not members else members[0],
-                constraints=target.constraints,
-                latency_limit_s=min(limits) if limits else None,
-                violation=archive.violation[:, position].tolist() if target.constraints else (),
-                adaptation_samples=len(study.measurements(target.name, "adapt")),
-                interval_level=INTERVAL_LEVEL,
-                hypervolume=tuple(
-                    (count, float(volume)) for count, volume in enumerate(history, start=1)
-                ),
-                reference=(reference_s, reference_error),
-                audit=Audit(**found) if found["members_measured"] else None,
-                baselines=tuple(
-                    Baseline(
-                        name=name,
-                        id=evaluated[genotype],
-                        measured_s=measured.get(genotype),
-                        test_accuracy=tested.get(genotype),
-                    )
-                    for name, genotype in ends.items()
-                    if genotype in evaluated
-                ),
-                roofline=roofline_of(front, predictors[position], costs.table(position)),
-                environment=environment(measurements),
-            )
+    targets = tuple(
+        _target(
+            setting,
+            front,
+            costs=costs,
+            position=position,
+            archive=archive,
+            baselines=_baselines(setting, front.target.name, evaluated),
+            roofline=roofline_of(front, predictors[position], costs.table(position)),
         )
+        for position, front in enumerate(fronts_of(study, config, costs, space))
+    )
     durations_s = stage_durations(study.stages())
     return ReportData(
         study_name=config.name,
@@ -132,14 +102,81 @@ def report_data(study: Study, config: Config) -> ReportData:
         ),
         decisions=space.decisions,
         evaluations=evaluations,
-        targets=tuple(targets),
+        targets=targets,
         config=yaml.safe_dump(config.to_document(), sort_keys=False),
         seeds={"seed": config.seed},
         versions=versions(),
         stage_durations_s=durations_s,
         training=training_curve(study.training()),
-        history=search_history(made, study.metadata().get("surrogate", ())),
+        history=search_history(study.evaluations("search"), study.metadata().get("surrogate", ())),
         energy=energy_estimate(config, durations_s),
+    )
+
+
+def _target(
+    setting: Setting,
+    front: fronts.Front,
+    *,
+    costs: TargetCosts,
+    position: int,
+    archive: Archive,
+    baselines: tuple[Baseline, ...],
+    roofline: Roofline | None,
+) -> Target:
+    target, members = front.target, tuple(_member(member, setting) for member in front.members)
+    reference_error, reference_s = costs.reference(position)
+    history = archive.hypervolume_history(position, np.array([reference_error, reference_s]))
+    found = {
+        key: value for key, value in audit(front).items() if key not in ("members", "feasible")
+    }
+    limits = [
+        constraint.bound
+        for constraint in costs.constraints[position]
+        if constraint.quantity == "latency_s"
+    ]
+    return Target(
+        name=target.name,
+        device=target.device,
+        runtime=target.runtime,
+        dtype=target.dtype,
+        batch_size=target.batch_size,
+        threads=target.threads,
+        measurable=target.measurable,
+        latency_s=archive.costs[:, position].tolist(),
+        front=members if front.feasible else (),
+        closest=None if front.feasible or not members else members[0],
+        constraints=target.constraints,
+        latency_limit_s=min(limits) if limits else None,
+        violation=archive.violation[:, position].tolist() if target.constraints else (),
+        adaptation_samples=len(setting.study.measurements(target.name, "adapt")),
+        interval_level=INTERVAL_LEVEL,
+        hypervolume=tuple((count, float(volume)) for count, volume in enumerate(history, start=1)),
+        reference=(reference_s, reference_error),
+        audit=Audit(**found) if found["members_measured"] else None,
+        baselines=baselines,
+        roofline=roofline,
+        environment=environment(setting.study.measurements(target.name)),
+    )
+
+
+def _baselines(
+    setting: Setting, target: str, evaluated: Mapping[tuple[int, ...], int]
+) -> tuple[Baseline, ...]:
+    """The smallest and the largest network, where the search evaluated them."""
+    study, space = setting.study, setting.space
+    tested = {one.genotype: one.accuracy for one in study.evaluations("test")}
+    measured = {one.genotype: one.latency_s for one in study.measurements(target)}
+    ends = {"smallest": space.smallest, "largest": space.largest}
+    keys = {name: tuple(int(option) for option in genotype) for name, genotype in ends.items()}
+    return tuple(
+        Baseline(
+            name=name,
+            id=evaluated[key],
+            measured_s=measured.get(key),
+            test_accuracy=tested.get(key),
+        )
+        for name, key in keys.items()
+        if key in evaluated
     )
 
 
@@ -162,7 +199,3 @@ def _member(member: fronts.Member, setting: Setting) -> Member:
         noisy=member.measured_status == "noisy",
         broke_constraint=member.broke_constraint,
     )
-
-
-def _key(genotype: Int[np.ndarray, " d"]) -> tuple[int, ...]:
-    return tuple(int(option) for option in genotype)

@@ -41,13 +41,16 @@ function timeCell(seconds, longest, unit) {
 }
 
 function layersTable(view, pair) {
-  const blocks = pair.map((m) => new Map(m.drawing.groups.flatMap((g) => g.blocks).map((b, i) => [slotOf(b, i), b])));
+  const blocks = pair.map(
+    (m) => new Map(m.drawing.groups.flatMap((g) => g.blocks).map((b, i) => [slotOf(b, i), b])),
+  );
   const times = pair.map((m) => slotTimes(view, m.id));
   const timed = times.every(Boolean);
   const slots = mergedSlots(...blocks.map((found) => [...found.keys()]));
   const longest = timed ? Math.max(...times.flatMap((found) => [...found.values()])) : 1;
   const unit = timed ? latencyUnit(times.flatMap((found) => [...found.values()])) : null;
-  const cell = (block) => html("td", {}, block ? blockBox(block, "div") : html("span", { class: "small" }, "not there"));
+  const cell = (block) =>
+    html("td", {}, block ? blockBox(block, "div") : html("span", { class: "small" }, "not there"));
   return html(
     "table",
     { class: "layers" },
@@ -102,7 +105,9 @@ function decisionsTable(view, ids) {
           html(
             "tr",
             {},
-            ["Decision", ...ids.map((id) => `Network ${id}`)].map((text) => html("th", { scope: "col" }, text)),
+            ["Decision", ...ids.map((id) => `Network ${id}`)].map((text) =>
+              html("th", { scope: "col" }, text),
+            ),
           ),
         ),
         html(
@@ -152,7 +157,9 @@ function comparedFigures(view, ids) {
       html(
         "tr",
         {},
-        ["", ...ids.map((id) => `Network ${id}`), "Difference"].map((text) => html("th", { scope: "col" }, text)),
+        ["", ...ids.map((id) => `Network ${id}`), "Difference"].map((text) =>
+          html("th", { scope: "col" }, text),
+        ),
       ),
     ),
     html(
@@ -185,7 +192,11 @@ function comparisonCard(view) {
     const drawn = pair.every(Boolean);
     fill(element, {}, [
       html("h3", {}, `Network ${ids[1]} beside network ${ids[0]}, which is pinned`),
-      html("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": "Figures of both" }, comparedFigures(view, ids)),
+      html(
+        "div",
+        { class: "scroll", role: "region", tabindex: 0, "aria-label": "Figures of both" },
+        comparedFigures(view, ids),
+      ),
       html("h4", {}, drawn ? "Layer by layer" : "Decisions"),
       drawn
         ? html(

@@ -61,7 +61,8 @@ function wilson(accuracy, images) {
   const z = 1.96;
   const centre = (accuracy + (z * z) / (2 * images)) / (1 + (z * z) / images);
   const half =
-    (z * Math.sqrt((accuracy * (1 - accuracy)) / images + (z * z) / (4 * images * images))) / (1 + (z * z) / images);
+    (z * Math.sqrt((accuracy * (1 - accuracy)) / images + (z * z) / (4 * images * images))) /
+    (1 + (z * z) / images);
   return [centre - half, centre + half];
 }
 

@@ -126,7 +126,12 @@ function frontChart(view) {
       layer
         .querySelector(".picked")
         .append(
-          svg("circle", { class: kind, r: 7, cx: frame.x(view.target.latency_s[i]), cy: frame.y(view.evaluations.accuracy[i]) }),
+          svg("circle", {
+            class: kind,
+            r: 7,
+            cx: frame.x(view.target.latency_s[i]),
+            cy: frame.y(view.evaluations.accuracy[i]),
+          }),
         );
     }
   };

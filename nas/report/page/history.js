@@ -80,7 +80,11 @@ function workersChart(history) {
         axes({ x, y, width, height, margin, xLabel: `time, ${unit}`, yLabel: "worker" }),
         shown.map((worker, i) => [
           row >= 11 &&
-            svg("text", { x: left - 8, y: y(i + 0.5), dy: "0.32em", "text-anchor": "end" }, shortened(worker.name, left / 7)),
+            svg(
+              "text",
+              { x: left - 8, y: y(i + 0.5), dy: "0.32em", "text-anchor": "end" },
+              shortened(worker.name, left / 7),
+            ),
           worker.busy.map(
             (share, k) =>
               share > 0 &&
@@ -118,13 +122,21 @@ function failuresCard(history) {
     "section",
     { class: "card" },
     html("h3", {}, "Failures"),
-    html("p", { class: "small" }, `${lead} ${retries ? `Attempts were repeated ${plural(retries, "time")}.` : "None had to be repeated."}`),
+    html(
+      "p",
+      { class: "small" },
+      `${lead} ${retries ? `Attempts were repeated ${plural(retries, "time")}.` : "None had to be repeated."}`,
+    ),
     failures.length > 0 &&
       html(
         "table",
         { class: "plain" },
         html("caption", { class: "hidden-text" }, "Failed evaluations by reason"),
-        html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "Reason"), html("th", { scope: "col" }, "Evaluations"))),
+        html(
+          "thead",
+          {},
+          html("tr", {}, html("th", { scope: "col" }, "Reason"), html("th", { scope: "col" }, "Evaluations")),
+        ),
         html(
           "tbody",
           {},
@@ -146,7 +158,11 @@ function surrogateChart(history) {
     label: `Rank correlation and error of the surrogate over ${plural(points.length, "refit")}.`,
     series: [
       { series: 0, text: "Spearman’s ρ", points: ranked },
-      { series: 1, text: "mean absolute error", points: points.map((p) => [p.evaluations, p.mean_absolute_error]) },
+      {
+        series: 1,
+        text: "mean absolute error",
+        points: points.map((p) => [p.evaluations, p.mean_absolute_error]),
+      },
     ],
     xLabel: "evaluations",
     yLabel: "",

@@ -7,7 +7,6 @@ const plotBox = (width, height) => ({
   yRange: [height - NARROW_MARGIN.bottom, NARROW_MARGIN.top],
 });
 
-
 // The look of the n-th series, the same everywhere: colours of Okabe and Ito, told apart by dashes and shapes too.
 const SERIES = 8;
 const seriesClass = (n) => (Number.isInteger(n) ? `s${n % SERIES}` : n);
@@ -18,8 +17,10 @@ const SHAPES = [
   (r) => diamond(r * 1.25),
   (r) => `M0 ${-r * 1.2}L${r * 1.15} ${r * 0.85}H${-r * 1.15}Z`,
   (r) => `M0 ${r * 1.2}L${r * 1.15} ${-r * 0.85}H${-r * 1.15}Z`,
-  (r) => `M${-r * 0.4} ${-r}h${r * 0.8}v${r * 0.6}h${r * 0.6}v${r * 0.8}h${-r * 0.6}v${r * 0.6}h${-r * 0.8}v${-r * 0.6}h${-r * 0.6}v${-r * 0.8}h${r * 0.6}Z`,
-  (r) => `M0 ${-r * 1.3}L${r * 0.4} ${-r * 0.4}L${r * 1.3} 0L${r * 0.4} ${r * 0.4}L0 ${r * 1.3}L${-r * 0.4} ${r * 0.4}L${-r * 1.3} 0L${-r * 0.4} ${-r * 0.4}Z`,
+  (r) =>
+    `M${-r * 0.4} ${-r}h${r * 0.8}v${r * 0.6}h${r * 0.6}v${r * 0.8}h${-r * 0.6}v${r * 0.6}h${-r * 0.8}v${-r * 0.6}h${-r * 0.6}v${-r * 0.8}h${r * 0.6}Z`,
+  (r) =>
+    `M0 ${-r * 1.3}L${r * 0.4} ${-r * 0.4}L${r * 1.3} 0L${r * 0.4} ${r * 0.4}L0 ${r * 1.3}L${-r * 0.4} ${r * 0.4}L${-r * 1.3} 0L${-r * 0.4} ${-r * 0.4}Z`,
   (r) => `M${-r} ${-r * 0.6}H${r}V${r * 0.6}H${-r}Z`,
 ];
 const seriesShape = (n, size) => SHAPES[Number.isInteger(n) ? n % SHAPES.length : 0](size);
@@ -40,7 +41,11 @@ function seriesMarks(line, at, x, y) {
       }),
     svg("path", { class: "curve", d: path(line.step ? staircase(at) : at) }),
     shown.map(([a, b]) =>
-      svg("path", { class: "curve-dot", d: seriesShape(line.series, 2.8), transform: `translate(${a} ${b})` }),
+      svg("path", {
+        class: "curve-dot",
+        d: seriesShape(line.series, 2.8),
+        transform: `translate(${a} ${b})`,
+      }),
     ),
   );
 }
@@ -55,7 +60,18 @@ const seriesKey = (line) =>
 
 // `series` holds {series: its number or a class, text, points: [[x, y]], band: [[x, low, high]], step, dots}, or is a function that
 // returns them, as `xLabel` may be; `controls` is given what draws the chart anew.
-function lineChart({ title, note, label, series, xLabel, yLabel, xFormat, yFormat = plainNumber, xScale = linearScale, controls }) {
+function lineChart({
+  title,
+  note,
+  label,
+  series,
+  xLabel,
+  yLabel,
+  xFormat,
+  yFormat = plainNumber,
+  xScale = linearScale,
+  controls,
+}) {
   const holder = html("div", { class: "plot" });
   const current = () => (typeof series === "function" ? series() : series);
   const redraw = responsive(holder, (width) => {
@@ -63,7 +79,9 @@ function lineChart({ title, note, label, series, xLabel, yLabel, xFormat, yForma
     const { xRange, yRange } = plotBox(width, height);
     const lines = current();
     const across = extent(lines.flatMap((line) => line.points.map((p) => p[0])));
-    const up = extent(lines.flatMap((line) => [...line.points, ...(line.band || [])].flatMap((p) => p.slice(1))));
+    const up = extent(
+      lines.flatMap((line) => [...line.points, ...(line.band || [])].flatMap((p) => p.slice(1))),
+    );
     if (!across) return;
     const x = xScale(across[0] < across[1] ? across : [across[0] - 1, across[1] + 1], xRange);
     const y = linearScale(padded(up, 0.06), yRange);
@@ -73,7 +91,14 @@ function lineChart({ title, note, label, series, xLabel, yLabel, xFormat, yForma
         "svg",
         { width, height, role: "img", "aria-label": label },
         axes({ x, y, width, height, margin: NARROW_MARGIN, xLabel: named, yLabel, xFormat, yFormat }),
-        lines.map((line) => seriesMarks(line, line.points.map(([a, b]) => [x(a), y(b)]), x, y)),
+        lines.map((line) =>
+          seriesMarks(
+            line,
+            line.points.map(([a, b]) => [x(a), y(b)]),
+            x,
+            y,
+          ),
+        ),
       ),
     );
   });

@@ -39,7 +39,12 @@ function networkCard(view) {
     const pinned = view.pinned === id;
     const pin = html(
       "button",
-      { type: "button", class: "quiet", "aria-pressed": String(pinned), onclick: () => view.pin(pinned ? null : id) },
+      {
+        type: "button",
+        class: "quiet",
+        "aria-pressed": String(pinned),
+        onclick: () => view.pin(pinned ? null : id),
+      },
       pinned ? "Unpin" : "Pin to compare",
     );
     fill(element, {}, [

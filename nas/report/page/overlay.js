@@ -61,7 +61,12 @@ function overlayChart(views, open) {
     };
     const layer = svg(
       "svg",
-      { width, height, role: "img", "aria-label": `The fronts of ${list(shown.map((v) => v.target.name))}; each target's table holds the figures.` },
+      {
+        width,
+        height,
+        role: "img",
+        "aria-label": `The fronts of ${list(shown.map((v) => v.target.name))}; each target's table holds the figures.`,
+      },
       axes(frame),
       shown.map((view, i) => {
         const series = drawn.indexOf(view);
@@ -88,7 +93,11 @@ function overlayChart(views, open) {
       tooltip.replaceChildren();
       fill(tooltip, {}, [
         html("strong", {}, `${p.view.target.name}, network ${p.m.id}`),
-        html("span", {}, `${percent(p.y, p.view.testDecimals)} ${isTested(p.view) ? "test" : "search"} accuracy`),
+        html(
+          "span",
+          {},
+          `${percent(p.y, p.view.testDecimals)} ${isTested(p.view) ? "test" : "search"} accuracy`,
+        ),
         html("span", {}, `${latency(latencyOf(p.m), p.view.unit)} ${kindOf(p.m)}`),
       ]);
       placeTooltip(tooltip, frame.x(p.x), frame.y(p.y), width);
@@ -110,7 +119,11 @@ function overlayChart(views, open) {
         render();
       },
     });
-    const key = svg("svg", { width: 22, height: 14, viewBox: "-11 -7 22 14", "aria-hidden": "true" }, seriesKey({ series: i }));
+    const key = svg(
+      "svg",
+      { width: 22, height: 14, viewBox: "-11 -7 22 14", "aria-hidden": "true" },
+      seriesKey({ series: i }),
+    );
     return html("label", {}, box, key, view.target.name);
   };
   const scale = html(
@@ -134,7 +147,12 @@ function overlayChart(views, open) {
     html(
       "div",
       { class: "under-plot" },
-      html("fieldset", { class: "toggles" }, html("legend", { class: "hidden-text" }, "Targets shown"), drawn.map(toggle)),
+      html(
+        "fieldset",
+        { class: "toggles" },
+        html("legend", { class: "hidden-text" }, "Targets shown"),
+        drawn.map(toggle),
+      ),
       scale,
     ),
   );

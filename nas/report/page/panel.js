@@ -126,7 +126,14 @@ function audit(view) {
     : "from the datasheet alone";
   figures.push(["Predictor", target.adaptation_samples ? "few-shot" : "zero-shot", source]);
   const a = target.audit;
-  if (!a) figures.push(["Audit", "none", target.measurable ? "nothing has been measured yet" : "predicted only: nothing here can be measured on this target"]);
+  if (!a)
+    figures.push([
+      "Audit",
+      "none",
+      target.measurable
+        ? "nothing has been measured yet"
+        : "predicted only: nothing here can be measured on this target",
+    ]);
   if (a && a.members_measured) {
     const share = (value) => (value === null ? "–" : Math.round(100 * value) + NARROW + "%");
     figures.push([

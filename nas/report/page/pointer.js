@@ -24,10 +24,12 @@ function tooltipText(view, i) {
   lines.push(`${latency(view.target.latency_s[i], view.unit)} predicted`);
   if (member && member.measured_s) lines.push(`${latency(member.measured_s, view.unit)} measured`);
   lines.push(`${count(view.evaluations.params[i])} params, ${count(view.evaluations.macs[i])} MACs`);
-  if (member)
-    lines.push(architectureWords(member.drawing));
+  if (member) lines.push(architectureWords(member.drawing));
   if (view.target.violation[i] > 0) lines.push("breaks a constraint");
-  return [html("strong", {}, `Network ${id}${baseline ? `, the ${baseline.name}` : ""}`), lines.map((line) => html("span", {}, line))];
+  return [
+    html("strong", {}, `Network ${id}${baseline ? `, the ${baseline.name}` : ""}`),
+    lines.map((line) => html("span", {}, line)),
+  ];
 }
 
 // Beside the point, on the side that has room.
@@ -49,7 +51,12 @@ function attachPointer(layer, tooltip, view, frame) {
     if (i < 0) return;
     tooltip.replaceChildren();
     fill(tooltip, {}, tooltipText(view, i));
-    placeTooltip(tooltip, frame.x(view.target.latency_s[i]), frame.y(view.evaluations.accuracy[i]), frame.width);
+    placeTooltip(
+      tooltip,
+      frame.x(view.target.latency_s[i]),
+      frame.y(view.evaluations.accuracy[i]),
+      frame.width,
+    );
   });
   layer.addEventListener("pointerleave", () => (tooltip.hidden = true));
   layer.addEventListener("click", (event) => {

@@ -10,7 +10,12 @@ const BOUNDS = {
 // A figure with the prefix of its power of a thousand.
 function prefixed(value, unit) {
   const power = Math.max(0, Math.min(5, Math.floor(Math.log10(value) / 3 + 1e-9)));
-  return plainNumber(Number((value / 1000 ** power).toPrecision(3))) + NARROW + ["", "k", "M", "G", "T", "P"][power] + unit;
+  return (
+    plainNumber(Number((value / 1000 ** power).toPrecision(3))) +
+    NARROW +
+    ["", "k", "M", "G", "T", "P"][power] +
+    unit
+  );
 }
 
 // The kernels of a network as objects, the slowest first.
@@ -29,7 +34,10 @@ const onRoofline = (kernel) => kernel.flops > 0 && kernel.moved_bytes > 0 && ker
 function rooflineDomain(roofline, dots) {
   const peak = Math.max(...Object.values(roofline.peaks));
   const ridges = Object.values(roofline.bandwidths).map((rate) => peak / rate);
-  const across = extent([...dots.map((d) => d.flops / d.moved_bytes), ...ridges.flatMap((r) => [r / 4, r * 4])]) || [1, 10];
+  const across = extent([
+    ...dots.map((d) => d.flops / d.moved_bytes),
+    ...ridges.flatMap((r) => [r / 4, r * 4]),
+  ]) || [1, 10];
   const up = extent([...dots.map((d) => d.flops / d.seconds), peak]);
   return { x: [across[0] / 1.6, across[1] * 1.6], y: [up[0] / 2, up[1] * 2] };
 }
@@ -68,11 +76,7 @@ function roofs(roofline, { x, y }) {
       y1: y(rate),
       y2: y(rate),
     }),
-    svg(
-      "text",
-      { x: x(high), y: y(rate) - 6, "text-anchor": "end" },
-      `${name}, ${prefixed(rate, "FLOP/s")}`,
-    ),
+    svg("text", { x: x(high), y: y(rate) - 6, "text-anchor": "end" }, `${name}, ${prefixed(rate, "FLOP/s")}`),
   ]);
   return svg("g", { class: "roofs" }, lines, levels);
 }
@@ -88,7 +92,11 @@ function rooflineChart(view) {
     const kernels = kernelsOf(view, current);
     if (!kernels) {
       holder.replaceChildren(
-        html("p", { class: "empty" }, "Operators are kept for networks on the front. Select one of those to see its own."),
+        html(
+          "p",
+          { class: "empty" },
+          "Operators are kept for networks on the front. Select one of those to see its own.",
+        ),
       );
       note.textContent = "";
       return;
@@ -112,7 +120,12 @@ function rooflineChart(view) {
     const points = dots.map((k) => ({ k, x: k.flops / k.moved_bytes, y: k.flops / k.seconds }));
     const layer = svg(
       "svg",
-      { width, height, role: "img", "aria-label": `Roofline of ${roofline.device} with ${plural(dots.length, "operator")} of network ${current}; the tables beside it hold the figures.` },
+      {
+        width,
+        height,
+        role: "img",
+        "aria-label": `Roofline of ${roofline.device} with ${plural(dots.length, "operator")} of network ${current}; the tables beside it hold the figures.`,
+      },
       axes(frame),
       roofs(roofline, frame),
       points.map(({ k, x, y }) =>
@@ -135,7 +148,11 @@ function rooflineChart(view) {
       fill(tooltip, {}, [
         html("strong", {}, `${p.k.slot}: ${words(p.k.name)}`),
         html("span", {}, `${words(p.k.kind)}, ${BOUNDS[p.k.bound].text}`),
-        html("span", {}, `${latency(p.k.seconds, latencyUnit([p.k.seconds]))}, ${percent(p.k.seconds / total)} of the operators`),
+        html(
+          "span",
+          {},
+          `${latency(p.k.seconds, latencyUnit([p.k.seconds]))}, ${percent(p.k.seconds / total)} of the operators`,
+        ),
         html("span", {}, `${percent(p.k.bound_s / p.k.seconds, 0)} of what the device allows`),
       ]);
       placeTooltip(tooltip, frame.x(p.x), frame.y(p.y), width);
@@ -153,7 +170,11 @@ function rooflineChart(view) {
     render();
   };
   const keys = Object.values(BOUNDS).map(({ series, text }) => [
-    svg("g", { class: `series ${seriesClass(series)}` }, svg("path", { class: "kernel", d: seriesShape(series, 5) })),
+    svg(
+      "g",
+      { class: `series ${seriesClass(series)}` },
+      svg("path", { class: "kernel", d: seriesShape(series, 5) }),
+    ),
     text,
   ]);
   return {

@@ -62,7 +62,9 @@ function shipControl(view) {
         update(exact.value);
       },
     },
-    confidences.map((c) => html("option", { value: c }, c === 0.5 ? "as a rule (50\u202f%)" : `in ${100 * c}${NARROW}% of cases`)),
+    confidences.map((c) =>
+      html("option", { value: c }, c === 0.5 ? "as a rule (50\u202f%)" : `in ${100 * c}${NARROW}% of cases`),
+    ),
   );
   const pick = (limit) =>
     members

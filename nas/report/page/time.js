@@ -47,22 +47,32 @@ function slowestTable(kernels, total, unit) {
     "table",
     { class: "plain" },
     html("caption", { class: "hidden-text" }, "The slowest operators"),
-    html("thead", {}, html("tr", {}, head.map((text) => html("th", { scope: "col" }, text)))),
+    html(
+      "thead",
+      {},
+      html(
+        "tr",
+        {},
+        head.map((text) => html("th", { scope: "col" }, text)),
+      ),
+    ),
     html(
       "tbody",
       {},
-      kernels.slice(0, SLOWEST).map((k) =>
-        html(
-          "tr",
-          {},
-          html("th", { scope: "row" }, `${k.slot}: ${words(k.name)}`),
-          html("td", { class: "words" }, words(k.kind)),
-          html("td", {}, latency(k.seconds, unit)),
-          html("td", {}, percent(k.seconds / total)),
-          html("td", { class: "words" }, k.bound),
-          html("td", {}, k.seconds > 0 ? percent(k.bound_s / k.seconds, 0) : "–"),
+      kernels
+        .slice(0, SLOWEST)
+        .map((k) =>
+          html(
+            "tr",
+            {},
+            html("th", { scope: "row" }, `${k.slot}: ${words(k.name)}`),
+            html("td", { class: "words" }, words(k.kind)),
+            html("td", {}, latency(k.seconds, unit)),
+            html("td", {}, percent(k.seconds / total)),
+            html("td", { class: "words" }, k.bound),
+            html("td", {}, k.seconds > 0 ? percent(k.bound_s / k.seconds, 0) : "–"),
+          ),
         ),
-      ),
     ),
   );
 }
@@ -88,7 +98,14 @@ function timeCard(view) {
       total,
     );
     const bounds = Object.keys(BOUNDS)
-      .map((name) => grouped(found.filter((k) => k.bound === name), () => BOUNDS[name].text, total)[0])
+      .map(
+        (name) =>
+          grouped(
+            found.filter((k) => k.bound === name),
+            () => BOUNDS[name].text,
+            total,
+          )[0],
+      )
       .filter(Boolean);
     if (beside > 0.005 * total)
       bounds.push({ name: "the call itself", seconds: beside, bound_s: 0, share: beside / total });
@@ -98,7 +115,9 @@ function timeCard(view) {
         { class: "above" },
         `Network ${id}: ${latency(network.latency_s, view.unit)} predicted. Arithmetic at the peak and memory at full ` +
           `bandwidth would take ${latency(needed, view.unit)}, ${percent(needed / total, 0)} of that` +
-          (network.energy_j > 0 ? `; about ${significant(network.energy_j * 1e3)}${NARROW}mJ an inference.` : "."),
+          (network.energy_j > 0
+            ? `; about ${significant(network.energy_j * 1e3)}${NARROW}mJ an inference.`
+            : "."),
       ),
       html("h4", {}, "By what bounds it"),
       shareBars("Time by what bounds it", bounds, view.unit),

@@ -13,6 +13,7 @@ from tests.nas.report.made_up import make_report, make_target
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
+TIMEOUT_MS = 180_000
 
 
 @pytest.fixture(name="make_report")
@@ -44,6 +45,8 @@ def browser_fixture() -> Iterator[Any]:
 def open_page_fixture(browser, tmp_path) -> Iterator[Any]:
     """Opens a page's text; afterwards nothing may have been logged, thrown or fetched."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
+    # However busy the machine is with other tests.
+    context.set_default_timeout(TIMEOUT_MS)
     complaints: list[str] = []
 
     def open_page(text: str, **emulation: Any) -> Any:

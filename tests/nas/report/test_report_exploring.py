@@ -1,6 +1,7 @@
 """Comparing networks, targets and times in the report, in a real browser."""
 
 from dataclasses import replace
+from typing import Any
 
 from nas.report import CONFIDENCES
 from tests.nas.report.made_up import make_architecture
@@ -19,7 +20,7 @@ def test_a_pinned_and_a_selected_network_are_compared_layer_by_layer(make_report
     page.click("text=Pin to compare")
     page.click(f"table.members button[aria-label='Show network {second.id}']")
     by_id = {evaluation.id: evaluation.genotype for evaluation in report.evaluations}
-    blocks = [make_architecture(by_id[one.id])["blocks"] for one in (first, second)]
+    blocks: list[Any] = [make_architecture(by_id[one.id])["blocks"] for one in (first, second)]
     rows = page.locator(".layers tbody tr")
     assert rows.count() == len(blocks[0])
     marked = [row.get_attribute("class") for row in rows.all()]
