@@ -169,20 +169,20 @@ class BlockChain:
         Raises:
             ValueError: If there is no batch.
         """
-        totals: dict[str, Any] | None = None
-        count = 0
+        found: list[dict[str, Any]] = []
         links = list(self._links(architecture))
         for x in batches:
-            found: dict[str, Any] = {}
+            found.append({})
             for link in links:
                 shared = weights[link.place]
-                x, found[link.place] = link.functions.calibrate(shared, x, link.choices)
-            totals = found if totals is None else _add(totals, found)
-            count += 1
-        if totals is None:
+                x, found[-1][link.place] = link.functions.calibrate(shared, x, link.choices)
+        if not found:
             raise ValueError("calibrate: expected at least one batch, got none")
-        means = totals if count == 1 else _divide(totals, count)
-        return {link.place: cut_statistics(means[link.place], link.block) for link in links}
+        # By NumPy: what JAX adds up it compiles, for every subnet's shapes anew.
+        means = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *jax.device_get(found))
+        cut = {link.place: cut_statistics(means[link.place], link.block) for link in links}
+        leaf = jax.tree.leaves(found[0])[0]
+        return jax.device_put(cut, leaf.sharding if leaf.committed else None)
 
     def infer(
         self,
@@ -273,16 +273,6 @@ def _apply(
     module = nnx.merge(definition, params, statistics)
     y = module(x) if choices is None else module(x, choices)
     return y, nnx.to_pure_dict(nnx.state(module, nnx.BatchStat))
-
-
-@jax.jit
-def _add(left: Any, right: Any) -> Any:
-    return jax.tree.map(jnp.add, left, right)
-
-
-@jax.jit
-def _divide(totals: Any, count: int) -> Any:
-    return jax.tree.map(lambda total: total / count, totals)
 
 
 @jax.jit
