@@ -24,7 +24,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from depthwise import machine
-from supernet_subject import ALLOCATORS, SPACE, PyTorchSteps, interleaved, run_part, seconds
+from supernet_subject import (
+    ALLOCATORS,
+    SPACE,
+    SPINNING_S,
+    PyTorchSteps,
+    interleaved,
+    run_part,
+    seconds,
+)
 
 from nas.supernet.depthwise import depthwise_conv
 from search_spaces.mobilenet import InvertedResidual
@@ -105,7 +113,7 @@ def _measured(peer: PyTorchSteps, shape: tuple[int, int, int, int], rounds: int)
         "pytorch_forward_s": asked("forward_s"),
         "pytorch_both_s": asked("both_s"),
     }
-    return {**request, **interleaved(calls, rounds)}
+    return {**request, **interleaved(calls, rounds, pause_s=SPINNING_S)}
 
 
 def print_table(rows: Sequence[dict[str, Any]]) -> None:

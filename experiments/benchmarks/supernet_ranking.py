@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--front", metavar="TARGET", help="take members of this target's front")
+    parser.add_argument("--front-of", type=Path, help="another study of the space that has it")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--alone-only", action="store_true", help="leave the supernet for later")
     parser.add_argument("--json", type=Path, required=True)
@@ -52,7 +53,9 @@ def main() -> None:
         genotypes = (
             spread_over_macs(setting, arguments.networks, arguments.seed)
             if arguments.front is None
-            else along_front(study, arguments.front, arguments.networks)
+            else along_front(
+                arguments.front_of or arguments.study, arguments.front, arguments.networks
+            )
         )
         for genotype in genotypes:
             entry = networks.setdefault(json.dumps(genotype.tolist()), {})
@@ -92,9 +95,9 @@ def spread_over_macs(setting: Setting, count: int, seed: int) -> list[np.ndarray
     return [pool[int(np.argmin(np.abs(logs - step)))] for step in steps]
 
 
-def along_front(study: Study, target: str, count: int) -> list[np.ndarray]:
+def along_front(study: Path, target: str, count: int) -> list[np.ndarray]:
     """Members of the target's front from the first to the last, evenly spread over its order."""
-    front = pd.read_parquet(study.path / "fronts" / f"{target}.parquet")
+    front = pd.read_parquet(study / "fronts" / f"{target}.parquet")
     rows = np.unique(np.linspace(0, len(front) - 1, count).round().astype(int))
     return [np.array(json.loads(front["genotype"][row])) for row in rows]
 

@@ -42,6 +42,7 @@ from jax import monitoring
 from supernet_subject import (
     ALLOCATORS,
     SPACE,
+    SPINNING_S,
     PyTorchSteps,
     StandaloneSteps,
     SupernetSteps,
@@ -260,7 +261,8 @@ def pytorch(given: argparse.Namespace) -> dict[str, Any]:
             calls[f"{layout}_s"] = lambda peer=peer, architecture=architecture: peer.step_s(
                 architecture, given.batch
             )
-        rows.append({"subnet": name, **interleaved(calls, given.rounds), **checks[name]})
+        taken = interleaved(calls, given.rounds, pause_s=SPINNING_S)
+        rows.append({"subnet": name, **taken, **checks[name]})
         print(f"{name}: {rows[-1]}", file=sys.stderr, flush=True)
     for peer in peers.values():
         peer.close()

@@ -53,6 +53,8 @@ ALLOCATORS = {
         ("untuned", ()),
     )
 }
+SPINNING_S = 0.05
+"""Longer than threads of PyTorch's OpenMP spin when they have nothing to do."""
 PEER = Path(__file__).with_name("supernet_pytorch.py")
 
 
@@ -199,11 +201,23 @@ def seconds(call: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-def interleaved(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, float]:
-    """Medians of what the calls return, one of each a round, after a round that does not count."""
+def interleaved(
+    calls: Mapping[str, Callable[[], float]], rounds: int, *, pause_s: float = 0.0
+) -> dict[str, float]:
+    """Medians of what the calls return, one of each a round, after a round that does not count.
+
+    Args:
+        calls: Return seconds.
+        rounds: That count.
+        pause_s: Between calls, for those in processes of their own, whose threads go on spinning
+            for a while when they have nothing to do. After it a call that does not count is made.
+    """
     samples: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds + 1):
         for name, call in calls.items():
+            if pause_s:
+                time.sleep(pause_s)
+                call()
             samples[name].append(call())
     return {name: statistics.median(taken[1:]) for name, taken in samples.items()}
 
