@@ -254,6 +254,12 @@ class Study:
         if not changed:
             raise StudyError(f"{self.path}: stage {name} is not running")
 
+    def reopen_stage(self, name: str) -> None:
+        """Marks a complete stage as one that is to run again; what it recorded stays."""
+        self._write(
+            "UPDATE stages SET status = 'running', finished_at = NULL WHERE name = ?", (name,)
+        )
+
     def stage_done(self, name: str) -> bool:
         """Whether the stage is complete and need not run again."""
         return any(stage.name == name and stage.status == "done" for stage in self.stages())

@@ -1,6 +1,6 @@
-"""How much better than random search is the evolution, at an equal budget and from one supernet?
+"""How much better than random search are the others, at an equal budget and from one supernet?
 
-Takes a study whose supernet is trained and whose targets are adapted, runs both algorithms with
+Takes a study whose supernet is trained and whose targets are adapted, runs all algorithms with
 several seeds, and prints each target's hypervolume after the same number of evaluations, as a share
 of the box between (0, 0) and the study's reference point (error 1, the predicted latency of the
 largest network). A network's accuracy is evaluated once, whoever asks for it: evaluations are kept
@@ -27,7 +27,7 @@ from nas.stages.search import search_algorithm
 from nas.stages.setting import Setting, prepare_process
 from nas.study import Study
 
-ALGORITHMS = ("nsga2", "random")
+ALGORITHMS = ("guided", "nsga2", "random")
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
         setting = Setting(study, config)
         prepare_process(setting)
         costs = TargetCosts(setting.space, config.targets, load_predictors(study, config))
-        reference = np.array([costs.reference(i) for i in range(len(config.targets))])
+        reference = [box.reference for box in costs.boxes()]
         volumes = {name: [] for name in ALGORITHMS}
         with evaluations_store(study) as store, setting.executor() as executor:
             for seed in range(arguments.seeds):
@@ -70,7 +70,7 @@ def main() -> None:
             "evaluations": arguments.evaluations,
             "seeds": arguments.seeds,
             "targets": targets,
-            "reference": reference.tolist(),
+            "reference": [point.tolist() for point in reference],
             "hypervolume": volumes,
         }
         arguments.json.write_text(json.dumps(document, indent=2) + "\n")
@@ -94,15 +94,16 @@ def tell(name: str, seed: int, progress: Progress) -> None:
 
 def print_table(targets: list[str], volumes: dict[str, list[list[float]]]) -> None:
     heads = "".join(f"{name:>24}" for name in ALGORITHMS)
-    print(f"\n{'hypervolume':<20}{heads}{'ratio':>9}")
+    print(f"\n{'hypervolume':<20}{heads}   ratios to random")
     for position, target in enumerate(targets):
         columns = {name: np.array(volumes[name])[:, position] for name in ALGORITHMS}
         cells = "".join(
             f"{f'{np.median(column):.4f} ({column.min():.4f}-{column.max():.4f})':>24}"
             for column in columns.values()
         )
-        ratio = np.median(columns["nsga2"]) / np.median(columns["random"])
-        print(f"{target:<20}{cells}{ratio:>9.3f}")
+        least = np.median(columns["random"])
+        ratios = "".join(f"{np.median(columns[name]) / least:>8.3f}" for name in ALGORITHMS[:-1])
+        print(f"{target:<20}{cells}{ratios}")
 
 
 if __name__ == "__main__":

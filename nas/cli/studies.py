@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 
+AFTER_TRAINING = ("adapt", "search", "verify", "export", "report")
+"""Stages that are gone through again when a study gets another target."""
+
 Source = Annotated[
     Path,
     typer.Argument(metavar="CONFIG|STUDY", help="A config file, or a study directory to continue."),
@@ -91,7 +94,8 @@ def register(app: typer.Typer) -> None:
 def run(source: Source, overrides: Overrides = None, output: Output = None) -> None:
     """Run a whole search, or continue one: train, adapt, search, verify, export, report.
 
-    Stages that are complete are not run again, and no evaluation is repeated.
+    Stages that are complete are not run again, and no evaluation is repeated. A config with more
+    targets than the study's, at the end of the list, adds them: all evaluations count for them too.
     """
     with _open_or_create(source, overrides=overrides or (), output=output) as (study, config):
         from nas.stages import STAGES
@@ -242,7 +246,12 @@ def _open_or_create(
         config = config.model_copy(update={"output": output})
     if Study.exists(config.output):
         with _open(config.output) as (study, kept):
-            if study.stages():
+            if study.stages() and _adds_targets(kept, config):
+                study.write_config(config.to_document())
+                for stage in AFTER_TRAINING:
+                    study.reopen_stage(stage)
+                kept = config
+            elif study.stages():
                 _refuse_changes(study, kept, config)
             else:
                 # Nothing came of the old config, perhaps since its data or options were wrong.
@@ -262,6 +271,19 @@ def _continuable(study: Study) -> Generator[None]:
     except KeyboardInterrupt:
         print(f"\nnas: interrupted; `nas run {study.path}` continues", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _adds_targets(kept: Config, asked: Config) -> bool:
+    """Whether the config asked for is the study's with more targets, evaluations or time."""
+    before, after = kept.to_document(), asked.to_document()
+    targets = len(before["targets"])
+    if len(after["targets"]) <= targets:
+        return False
+    after["targets"] = after["targets"][:targets]
+    after["output"] = before["output"]
+    for limit in ("evaluations", "max_hours", "patience"):
+        after["search"][limit] = before["search"][limit]
+    return before == after
 
 
 def _refuse_changes(study: Study, kept: Config, asked: Config) -> None:

@@ -278,6 +278,9 @@ class TrainConfig(Section):
             )
 
 
+Objective = Literal["latency", "energy", "peak_memory", "params", "macs"]
+
+
 def _default_samples(given: Mapping[str, Any]) -> int:
     return 10 if given["runtime"] is not None else 0
 
@@ -308,11 +311,27 @@ class TargetConfig(Section):
     """Networks that are measured to adapt the predictor; 10 unless the target is only predicted."""
     constraints: tuple[str, ...] = ()
     """What members of the front must satisfy, such as latency_ms <= 5 or params <= 2e6."""
+    confidence: Annotated[float, Field(ge=0.5, lt=1.0)] = 0.9
+    """How sure a predicted latency must be to keep its constraints."""
+    objectives: Annotated[tuple[Objective, ...], Field(min_length=1)] = ("latency",)
+    """What is traded against accuracy; the front is ordered by the first."""
+    weight: Annotated[float, Field(ge=0.0)] = 1.0
+    """How much this front matters beside the other targets' when networks are proposed."""
 
     @property
     def measurable(self) -> bool:
         """Whether networks can be measured on it here."""
         return self.runtime is not None
+
+    @field_validator("objectives")
+    @classmethod
+    def _distinct(cls, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
+        for name in objectives:
+            if objectives.count(name) > 1:
+                raise ValueError(
+                    f"must be different ones, got {name} {objectives.count(name)} times"
+                )
+        return objectives
 
     @field_validator("constraints")
     @classmethod
@@ -354,16 +373,31 @@ class TargetConfig(Section):
         return self
 
 
+_ALGORITHMS_OPTIONS = {"initial": "guided", "warm_start": "guided", "population_size": "nsga2"}
+
+
 class SearchConfig(Section):
     """How the space is searched, and who evaluates."""
 
-    algorithm: Literal["nsga2", "random"] = "nsga2"
+    algorithm: Literal["guided", "nsga2", "random"] = "guided"
+    """guided chooses what to evaluate by predicted accuracy, nsga2 breeds, random samples."""
     evaluations: PositiveCount = 300
     """Networks whose accuracy is evaluated, each once for all targets."""
-    population_size: Annotated[int, Field(ge=2)] = 48
     mode: Literal["asynchronous", "synchronous"] = "asynchronous"
     """asynchronous gives a free worker the next network at once; synchronous waits for whole
     generations, so that the same seed ends with the same networks."""
+    max_hours: PositiveFloat | None = None
+    """Hours of one run after which no more networks are proposed; null for no limit."""
+    patience: PositiveCount | None = None
+    """Ends the search when for so many evaluations no front has grown; null for never."""
+    least_growth: Annotated[float, Field(ge=0.0)] = 1e-3
+    """Growth of a front's hypervolume, relative to it, below which it has not grown."""
+    initial: Annotated[int, Field(ge=2)] | None = None
+    """With guided, networks evaluated before any is chosen by prediction; null for 16."""
+    warm_start: Path | None = None
+    """With guided, a finished study of the same space: the search begins with its fronts."""
+    population_size: Annotated[int, Field(ge=2)] | None = None
+    """With nsga2, how many survive a generation; null for 48."""
     generation_size: PositiveCount = 16
     """Networks that are proposed at a time in the synchronous mode."""
     mutation_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 0.1
@@ -386,6 +420,11 @@ class SearchConfig(Section):
     the network has failed. null is 30 times the mean of those that succeeded but at least 600, and
     3600 before the first."""
 
+    @field_validator("warm_start")
+    @classmethod
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return None if path is None else path.expanduser().absolute()
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.timeout_s is not None and self.executor == "in_process":
@@ -393,6 +432,12 @@ class SearchConfig(Section):
                 "search.timeout_s must be null for the executor in_process, which cannot end an "
                 f"evaluation; got {self.timeout_s:g}"
             )
+        for name, algorithm in _ALGORITHMS_OPTIONS.items():
+            value = getattr(self, name)
+            if value is not None and self.algorithm != algorithm:
+                raise ValueError(
+                    f"{name} must be left out unless algorithm is {algorithm}, got {value}"
+                )
         return self
 
 
@@ -464,6 +509,8 @@ class Config(Section):
                 raise ValueError(
                     f"targets: names must be unique, got {name} {names.count(name)} times"
                 )
+        if not any(target.weight > 0 for target in self.targets):
+            raise ValueError("targets: at least one needs a weight above 0")
         choices = () if self.export.members == "all" else self.export.members
         for choice in choices:
             if choice.target not in names:

@@ -4,10 +4,13 @@ Accuracy does not depend on the target, so one evaluation counts for all of them
 its own cost and its own constraints.
 """
 
+from collections.abc import Sequence
+
 import moocore
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from nas.evolution.goals import Goal, one_cost_each
 from nas.evolution.sorting import non_dominated_mask
 
 
@@ -17,13 +20,20 @@ class Archive:
     Args:
         decisions: Length of a genotype.
         targets: Number of targets.
+        goals: What counts for each; by default one cost each, in its own column.
     """
 
-    def __init__(self, *, decisions: int, targets: int) -> None:
+    def __init__(
+        self, *, decisions: int, targets: int, goals: Sequence[Goal] | None = None
+    ) -> None:
+        self._goals = tuple(goals or one_cost_each(targets))
+        if len(self._goals) != targets:
+            raise ValueError(f"expected {targets} goals, got {len(self._goals)}")
         self._size = 0
         self._genotypes = np.empty((0, decisions), dtype=np.int64)
         self._error = np.empty(0)
-        self._costs = np.empty((0, targets))
+        columns = 1 + max(max(goal.columns) for goal in self._goals)
+        self._costs = np.empty((0, columns))
         self._violation = np.empty((0, targets))
         self._running: dict[int, _RunningFront] = {}
 
@@ -33,7 +43,12 @@ class Archive:
     @property
     def targets(self) -> int:
         """Number of targets."""
-        return self._costs.shape[1]
+        return len(self._goals)
+
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """What counts for each target."""
+        return self._goals
 
     @property
     def genotypes(self) -> Int[np.ndarray, "n d"]:
@@ -46,8 +61,8 @@ class Archive:
         return _view(self._error, self._size)
 
     @property
-    def costs(self) -> Float[np.ndarray, "n t"]:
-        """Cost on each target, as a rule latency_s."""
+    def costs(self) -> Float[np.ndarray, "n c"]:
+        """All costs; which of them count for a target its goal says."""
         return _view(self._costs, self._size)
 
     @property
@@ -59,7 +74,7 @@ class Archive:
         self,
         genotypes: Int[np.ndarray, "k d"],
         error: Float[np.ndarray, " k"],
-        costs: Float[np.ndarray, "k t"],
+        costs: Float[np.ndarray, "k c"],
         violation: Float[np.ndarray, "k t"],
     ) -> None:
         """Appends evaluations.
@@ -85,11 +100,12 @@ class Archive:
         self._size = end
 
     def front(self, target: int) -> Int[np.ndarray, " f"]:
-        """Indices of the feasible, non-dominated evaluations, in ascending cost; maybe none."""
+        """Indices of the feasible, non-dominated evaluations, the first cost ascending."""
         feasible = np.flatnonzero(self.violation[:, target] <= 0)
         objectives = self._objectives(target)[feasible]
         on_front = feasible[non_dominated_mask(objectives)]
-        return on_front[np.lexsort((on_front, self.error[on_front], self.costs[on_front, target]))]
+        cost = self.costs[on_front, self._goals[target].columns[0]]
+        return on_front[np.lexsort((on_front, self.error[on_front], cost))]
 
     def closest(self, target: int) -> int:
         """Index of the evaluation that violates the target's constraints least, of those the best.
@@ -101,14 +117,14 @@ class Archive:
             raise ValueError("the archive is empty")
         return int(np.lexsort((self.error, self.violation[:, target]))[0])
 
-    def hypervolume(self, target: int, reference: Float[np.ndarray, " 2"]) -> float:
-        """Area in (error, cost) that the target's front dominates, up to the reference point.
+    def hypervolume(self, target: int, reference: Float[np.ndarray, " m"]) -> float:
+        """Volume in error and costs that the target's front dominates, up to the reference point.
 
         Asked again with the same reference point, it takes only what is new.
 
         Args:
             target: Which front.
-            reference: The worst error and the worst cost that count.
+            reference: The worst error and the worst costs that count.
         """
         running = self._running.get(target)
         if running is None or not np.array_equal(running.reference, reference):
@@ -118,15 +134,15 @@ class Archive:
         return running.volume
 
     def hypervolume_history(
-        self, target: int, reference: Float[np.ndarray, " 2"]
+        self, target: int, reference: Float[np.ndarray, " m"]
     ) -> Float[np.ndarray, " n"]:
         """The hypervolume after each evaluation, in the order they were told."""
         running = _RunningFront(reference)
         feasible = self.violation[:, target] <= 0
         return running.add(self._objectives(target), feasible)
 
-    def _objectives(self, target: int, rows: slice = slice(None)) -> Float[np.ndarray, "n 2"]:
-        return np.column_stack((self.error[rows], self.costs[rows, target]))
+    def _objectives(self, target: int, rows: slice = slice(None)) -> Float[np.ndarray, "n m"]:
+        return self._goals[target].objectives(self.error[rows], self.costs[rows])
 
 
 class _RunningFront:

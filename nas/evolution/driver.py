@@ -14,13 +14,14 @@ ends with the archive of an uninterrupted one.
 import math
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from nas.evolution.archive import Archive
-from nas.evolution.progress import Progress, SearchResult
+from nas.evolution.progress import Progress, SearchResult, Stopped
 from nas.execution.base import Executor, Outcome, Task
 from nas.study import Study
 
@@ -45,6 +46,39 @@ class SearchAlgorithm(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """When a front counts as found: its hypervolume has stopped growing.
+
+    Attributes:
+        evaluations: For so many of them the front grew by at most `growth`.
+        growth: Relative to its hypervolume.
+    """
+
+    evaluations: int
+    growth: float = 1e-3
+
+    def over(self, told: int, history: Sequence[tuple[int, tuple[float, ...]]]) -> tuple[bool, ...]:
+        """For each target whether its front counts as found.
+
+        A front that nothing is on yet never does.
+
+        Args:
+            told: Evaluations so far.
+            history: Evaluations and each target's hypervolume wherever one has changed.
+        """
+        if not history:
+            return ()
+        latest = history[-1][1]
+        before = [volumes for count, volumes in history if count <= told - self.evaluations]
+        if not before:
+            return (False,) * len(latest)
+        return tuple(
+            new > 0 and new <= old * (1 + self.growth)
+            for old, new in zip(before[-1], latest, strict=True)
+        )
+
+
 def run_search(
     search: SearchAlgorithm,
     executor: Executor,
@@ -54,10 +88,17 @@ def run_search(
     generation_size: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     seed: int = 0,
-    reference: Float[np.ndarray, "t 2"] | None = None,
+    reference: Sequence[Float[np.ndarray, " _"]] | None = None,
+    wall_time_s: float | None = None,
+    patience: Patience | None = None,
+    known: int = 0,
     clock: Callable[[], float] = time.perf_counter,
 ) -> SearchResult:
-    """Searches until so many evaluations have been told, or the space is exhausted.
+    """Searches until so many evaluations have been told, or one of the other ends is reached.
+
+    The others: the space is exhausted, the time is over, every target's front counts as found.
+    What is under way then is waited for. Only the time is not the same when a synchronous search
+    is repeated on its study.
 
     Args:
         search: A fresh algorithm, seeded as it was when the study was begun.
@@ -68,8 +109,13 @@ def run_search(
             asynchronous one.
         on_progress: Called whenever evaluations were made, and after every generation.
         seed: Of every evaluation.
-        reference: The worst (error, cost) that counts for each target's hypervolume; by default
-            error 1 and the largest cost of the first 16 in the archive.
+        reference: The worst error and costs that count for each target's hypervolume; by default
+            error 1 and the largest costs of the first 16 in the archive.
+        wall_time_s: Seconds of this call after which nothing more is asked for; None for no limit.
+        patience: When a front counts as found; None for never.
+        known: How many of the study's evaluations, the first ones, are told before anything is
+            asked for: those made for other targets. They count as evaluations. The asynchronous
+            mode does so with all.
         clock: The executor's time in seconds.
 
     Raises:
@@ -82,10 +128,13 @@ def run_search(
             f"got {evaluations} and {generation_size}"
         )
     session = _Session(search, executor, study, evaluations, seed, on_progress, clock)
-    session.reference = reference
+    session.reference = None if reference is None else tuple(reference)
+    session.wall_time_s, session.patience = wall_time_s, patience
     if generation_size is None:
+        session.tell_known(len(session.known))
         session.run_asynchronously()
     else:
+        session.tell_known(known)
         session.run_in_generations(generation_size)
     return session.result()
 
@@ -110,7 +159,10 @@ class _Session:
         self.seed = seed
         self.on_progress = on_progress
         self.clock = clock
-        self.reference: np.ndarray | None = None
+        self.reference: tuple[np.ndarray, ...] | None = None
+        self.wall_time_s: float | None = None
+        self.patience: Patience | None = None
+        self.stopped: Stopped | None = None
         self.in_generations = False
         self.made = self.failures = self.recorded = 0
         self.history: list[tuple[int, tuple[float, ...]]] = []
@@ -127,22 +179,25 @@ class _Session:
         """Evaluations so far; between two generations, those told."""
         return self.made + self.recorded
 
-    def run_asynchronously(self) -> None:
-        """Keeps every worker busy."""
-        if self.known:
-            genotypes = np.array(list(self.known), dtype=np.int64)
-            errors = np.array(list(self.known.values()))
-            self.known.clear()
+    def tell_known(self, count: int) -> None:
+        """Tells the first of the study's evaluations, without their being asked for."""
+        keys = list(self.known)[:count]
+        if keys:
+            errors = np.array([self.known.pop(key) for key in keys])
             self.recorded = len(errors)
             self.failures = int(np.isnan(errors).sum())
-            self._tell(genotypes, errors)
+            self._tell(np.array(keys, dtype=np.int64), errors)
             self._report()
+
+    def run_asynchronously(self) -> None:
+        """Keeps every worker busy."""
         while self.told < self.total:
             pending = self.executor.pending
             room = min(self.executor.capacity, self.total - self.told) - pending
-            proposed = self.search.ask(room) if room > 0 else ()
+            proposed = self.search.ask(room) if room > 0 and not self._ends() else ()
             self._submit(proposed)
             if pending == len(proposed) == 0:
+                self.stopped = self.stopped or "exhausted"
                 break
             outcomes = self._wait(WAKE_S)
             if outcomes:
@@ -153,9 +208,10 @@ class _Session:
     def run_in_generations(self, size: int) -> None:
         """Completes one generation after the other, and tells each in the order of its asking."""
         self.in_generations = True
-        while self.told < self.total:
+        while self.told < self.total and not self._ends():
             genotypes = self.search.ask(min(size, self.total - self.told))
             if len(genotypes) == 0:
+                self.stopped = "exhausted"
                 break
             keys = [tuple(genotype.tolist()) for genotype in genotypes]
             errors = {key: self.known.pop(key) for key in keys if key in self.known}
@@ -181,10 +237,21 @@ class _Session:
             failures=self.failures,
             recorded=self.recorded,
             reference=self.reference,
+            stopped=self.stopped or "evaluations",
             history=tuple(self.history),
             evaluations_per_s=self._rate,
             utilisation=self._utilisation,
         )
+
+    def _ends(self) -> bool:
+        """Whether nothing more is to be asked for, though not all evaluations are made."""
+        if self.stopped is None:
+            over = () if self.patience is None else self.patience.over(self.told, self.history)
+            if self.wall_time_s is not None and self.clock() >= self.started_s + self.wall_time_s:
+                self.stopped = "wall time"
+            elif over and all(over):
+                self.stopped = "converged"
+        return self.stopped is not None
 
     def _submit(self, genotypes: Iterable[Sequence[int] | Int[np.ndarray, " d"]]) -> None:
         for genotype in genotypes:
@@ -261,7 +328,8 @@ class _Session:
         )
 
 
-def _default_reference(archive: Archive) -> Float[np.ndarray, "t 2"]:
-    """Error 1 and the largest cost of the first in the archive."""
-    worst = archive.costs[:REFERENCE_SIZE].max(axis=0) if len(archive) else np.ones(archive.targets)
-    return np.column_stack((np.ones(archive.targets), worst))
+def _default_reference(archive: Archive) -> tuple[Float[np.ndarray, " _"], ...]:
+    """Error 1 and the largest costs of the first in the archive."""
+    first = archive.costs[:REFERENCE_SIZE]
+    worst = first.max(axis=0) if len(first) else np.ones(archive.costs.shape[1])
+    return tuple(np.array([1.0, *worst[list(goal.columns)]]) for goal in archive.goals)

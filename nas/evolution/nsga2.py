@@ -9,12 +9,14 @@ NSGA-II", IEEE TEVC 6(2), 2002. One target with all costs predicted beforehand i
 Lu et al., "NSGANetV2", ECCV 2020.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from nas.evolution.archive import Archive
+from nas.evolution.goals import Goal, weights
 from nas.evolution.proposals import (
     CostFunction,
     RecentCosts,
@@ -36,6 +38,8 @@ class MultiTargetEvolution:
         population_size: Survivors of a generation, and the number of genotypes in the first.
         mutation_rate: Probability that a decision of a child takes another option.
         crossover_rate: Probability that a child has two parents.
+        goals: What counts for each target; by default one cost each, in its own column. Weights
+            say how often a child is bred for a target.
         seed: What all randomness comes from.
     """
 
@@ -47,6 +51,7 @@ class MultiTargetEvolution:
         population_size: int,
         mutation_rate: float = 0.1,
         crossover_rate: float = 0.9,
+        goals: Sequence[Goal] | None = None,
         seed: int,
     ) -> None:
         if population_size < 2:
@@ -59,13 +64,18 @@ class MultiTargetEvolution:
         self._rng = np.random.default_rng(seed)
         self._seen = Seen()
         self._cardinalities = np.array([len(d.options) for d in space.decisions], dtype=np.int64)
-        targets = costs(space.smallest[None])[0].shape[1]
-        self.archive = Archive(decisions=len(space.decisions), targets=targets)
+        targets = costs(space.smallest[None])[1].shape[1]
+        self.archive = Archive(decisions=len(space.decisions), targets=targets, goals=goals)
+        self._weights = weights(self.archive.goals)
         self._population = np.empty(0, dtype=np.int64)
         self._rank = np.empty((0, targets), dtype=np.int64)
         self._crowding = np.empty((0, targets))
         self._initial = spread_over_cost(
-            -(-population_size // 2), space=space, costs=self._costs, rng=self._rng
+            -(-population_size // 2),
+            space=space,
+            costs=self._costs,
+            columns=[goal.columns[0] for goal in self.archive.goals],
+            rng=self._rng,
         )
 
     @property
@@ -126,6 +136,7 @@ class MultiTargetEvolution:
             "population_size": self._size,
             "mutation_rate": self._mutation_rate,
             "crossover_rate": self._crossover_rate,
+            "goals": self.archive.goals,
         }
 
     @classmethod
@@ -139,6 +150,7 @@ class MultiTargetEvolution:
             population_size=state["population_size"],
             mutation_rate=state["mutation_rate"],
             crossover_rate=state["crossover_rate"],
+            goals=state["goals"],
             seed=0,
         )
         search._seen.add(state["seen"])
@@ -165,8 +177,8 @@ class MultiTargetEvolution:
         rank = np.empty((len(members), self.archive.targets), dtype=np.int64)
         crowding = np.empty(rank.shape)
         for target in range(self.archive.targets):
-            objectives = np.column_stack(
-                (self.archive.error[members], self.archive.costs[members, target])
+            objectives = self.archive.goals[target].objectives(
+                self.archive.error[members], self.archive.costs[members]
             )
             rank[:, target] = constrained_rank(objectives, self.archive.violation[members, target])
             crowding[:, target] = crowding_distance(objectives, rank[:, target])
@@ -178,7 +190,7 @@ class MultiTargetEvolution:
     def _children(self, n: int, number: int) -> Int[np.ndarray, "m d"]:
         """More of them, and more mutated, the more often too few were new."""
         n <<= number
-        target = self._rng.integers(self.archive.targets, size=n)
+        target = self._rng.choice(self.archive.targets, size=n, p=self._weights)
         first, second = self._tournament(target), self._tournament(target)
         crossed = uniform_crossover(first, second, self._rng)
         alone = self._rng.random((n, 1)) >= self._crossover_rate

@@ -1,11 +1,15 @@
 """What a search tells while it runs and when it has ended."""
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 
 from nas.evolution.archive import Archive
+
+Stopped: TypeAlias = Literal["evaluations", "wall time", "converged", "exhausted"]
+"""Why a search ended: all evaluations made, the time over, the fronts found, or no network left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,8 @@ class SearchResult:
         evaluations: Number of evaluations told, failed ones included.
         failures: How many of them failed.
         recorded: How many came from the study.
-        reference: For each target the (error, cost) that hypervolumes are relative to.
+        reference: For each target the error and costs that hypervolumes are relative to.
+        stopped: Why it ended.
         history: Evaluations so far and each target's hypervolume (0..1): after each generation, or
             in the asynchronous mode wherever one has changed; and at the end.
         evaluations_per_s: Made in this session; 0 if none was.
@@ -56,7 +61,8 @@ class SearchResult:
     evaluations: int
     failures: int
     recorded: int
-    reference: Float[np.ndarray, "t 2"]
+    reference: tuple[Float[np.ndarray, " _"], ...]
+    stopped: Stopped
     history: tuple[tuple[int, tuple[float, ...]], ...]
     evaluations_per_s: float
     utilisation: float

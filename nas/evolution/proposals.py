@@ -5,7 +5,7 @@ anything is evaluated, and is proposed only where nothing better is found in a b
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TypeAlias
 
@@ -15,9 +15,10 @@ from jaxtyping import Float, Int
 from search_spaces import SearchSpace
 
 CostFunction: TypeAlias = Callable[
-    [Int[np.ndarray, "n d"]], tuple[Float[np.ndarray, "n t"], Float[np.ndarray, "n t"]]
+    [Int[np.ndarray, "n d"]], tuple[Float[np.ndarray, "n c"], Float[np.ndarray, "n t"]]
 ]
-"""From canonical genotypes to the cost on each target and the violation of its constraints."""
+"""From canonical genotypes to costs, as a rule one for each target, and the violation of each
+target's constraints."""
 
 TRIES = 8
 """Batches of candidates that are made before the best of the rejected are taken."""
@@ -40,12 +41,16 @@ class Seen:
 
     def add(self, genotypes: Int[np.ndarray, "n d"]) -> None:
         """Marks genotypes as seen."""
-        self._keys.update(_keys(genotypes))
+        self._keys.update(genotype_keys(genotypes))
+
+    def remove(self, genotypes: Int[np.ndarray, "n d"]) -> None:
+        """Marks genotypes as not seen; those that were not stay so."""
+        self._keys.difference_update(genotype_keys(genotypes))
 
     def unseen(self, genotypes: Int[np.ndarray, "n d"]) -> Int[np.ndarray, "k d"]:
         """The genotypes not seen yet, each once, in their order."""
         fresh: dict[bytes, int] = {}
-        for i, key in enumerate(_keys(genotypes)):
+        for i, key in enumerate(genotype_keys(genotypes)):
             if key not in self._keys:
                 fresh.setdefault(key, i)
         return genotypes[np.fromiter(fresh.values(), dtype=np.int64, count=len(fresh))]
@@ -75,7 +80,7 @@ class RecentCosts:
         """Costs and violations, as the function gives them."""
         if not 0 < len(genotypes) <= REMEMBERED // 4:
             return self._costs(genotypes)
-        keys = _keys(genotypes)
+        keys = genotype_keys(genotypes)
         new = [i for i, key in enumerate(keys) if key not in self._kept]
         if new:
             cost, violation = self._costs(genotypes[new])
@@ -134,13 +139,25 @@ def propose_unseen(
 
 
 def spread_over_cost(
-    n: int, *, space: SearchSpace, costs: CostFunction, rng: np.random.Generator
+    n: int,
+    *,
+    space: SearchSpace,
+    costs: CostFunction,
+    rng: np.random.Generator,
+    columns: Sequence[int] | None = None,
 ) -> Int[np.ndarray, "k d"]:
     """The smallest network, the largest unless no target allows it, and others between them.
 
     Candidates lie between the two in every decision, whose options ascend in cost; targets take
     turns choosing the feasible one nearest to the next of their levels, which are even in log cost
     from the cheapest to the dearest feasible candidate.
+
+    Args:
+        n: How many.
+        space: Where.
+        costs: Predicts them.
+        rng: Source of randomness.
+        columns: Of the costs, the one that each target is spread over; by default its own.
 
     Returns:
         Canonical and distinct; fewer than `n` where the space or what is feasible is small.
@@ -150,6 +167,7 @@ def spread_over_cost(
     between = ends[0] + np.rint(np.clip(position, 0, 1) * (ends[1] - ends[0])).astype(np.int64)
     pool = _distinct(np.concatenate((ends, space.canonical(between))))
     cost, violation = costs(pool)
+    cost = cost if columns is None else cost[:, list(columns)]
     log_cost = np.log(np.maximum(cost, np.finfo(float).tiny))
     feasible = violation <= 0
     taken = [0] if n else []
@@ -170,7 +188,53 @@ def spread_over_cost(
     return pool[taken]
 
 
-def _keys(genotypes: Int[np.ndarray, "n d"]) -> list[bytes]:
+def sample_over_cost(
+    n: int,
+    *,
+    space: SearchSpace,
+    costs: CostFunction,
+    columns: Sequence[int],
+    rng: np.random.Generator,
+) -> Int[np.ndarray, "k d"]:
+    """The smallest network, the largest unless no target allows it, and samples of all costs.
+
+    Targets take turns: each has its feasible samples ordered by cost and cut into as many equal
+    parts as it has turns, and takes the middle one of the next part.
+
+    Args:
+        n: How many.
+        space: Where.
+        costs: Predicts them.
+        columns: Of the costs, the one that orders each target's samples.
+        rng: Source of randomness.
+
+    Returns:
+        Canonical and distinct; fewer than `n` where the space or what is feasible is small.
+    """
+    ends = space.canonical(np.stack((space.smallest, space.largest)))
+    pool = _distinct(np.concatenate((ends, space.sample(64 * n, rng))))
+    cost, violation = costs(pool)
+    feasible = violation <= 0
+    taken = [0]
+    if len(pool) > 1 and feasible[1].any():
+        taken.append(1)
+    free = np.ones(len(pool), dtype=bool)
+    free[taken] = False
+    turns = -(-max(n - len(taken), 0) // len(columns))
+    for turn in rng.permutation(turns):
+        for target, column in enumerate(columns):
+            usable = np.flatnonzero(feasible[:, target] & free)
+            if len(taken) >= n or len(usable) == 0:
+                continue
+            order = usable[np.argsort(cost[usable, column], kind="stable")]
+            best = int(order[int(len(order) * (turn + 0.5) / turns)])
+            taken.append(best)
+            free[best] = False
+    return pool[taken[:n]]
+
+
+def genotype_keys(genotypes: Int[np.ndarray, "n d"]) -> list[bytes]:
+    """Each genotype as bytes, equal where the genotypes are."""
     return [row.tobytes() for row in np.ascontiguousarray(genotypes, dtype=np.int64)]
 
 

@@ -1,11 +1,13 @@
 """Random search: uniform samples of what is feasible for some target. The others' yardstick."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from nas.evolution.archive import Archive
+from nas.evolution.goals import Goal
 from nas.evolution.proposals import CostFunction, Seen, propose_unseen
 from search_spaces import SearchSpace
 
@@ -16,16 +18,24 @@ class RandomSearch:
     Args:
         space: Where to search.
         costs: Predicts cost and constraint violation of canonical genotypes, a column a target.
+        goals: What counts for each target; by default one cost each, in its own column.
         seed: What all randomness comes from.
     """
 
-    def __init__(self, space: SearchSpace, costs: CostFunction, *, seed: int) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        costs: CostFunction,
+        *,
+        goals: Sequence[Goal] | None = None,
+        seed: int,
+    ) -> None:
         self._space = space
         self._costs = costs
         self._rng = np.random.default_rng(seed)
         self._seen = Seen()
-        targets = costs(space.smallest[None])[0].shape[1]
-        self.archive = Archive(decisions=len(space.decisions), targets=targets)
+        targets = costs(space.smallest[None])[1].shape[1]
+        self.archive = Archive(decisions=len(space.decisions), targets=targets, goals=goals)
 
     def ask(self, n: int) -> Int[np.ndarray, "k d"]:
         """Up to `n` canonical genotypes never asked for before; fewer from an exhausted space."""
@@ -59,6 +69,7 @@ class RandomSearch:
             "seen": self._seen.genotypes(len(self._space.decisions)),
             "genotypes": self.archive.genotypes.copy(),
             "error": self.archive.error.copy(),
+            "goals": self.archive.goals,
         }
 
     @classmethod
@@ -66,7 +77,7 @@ class RandomSearch:
         cls, state: dict[str, Any], space: SearchSpace, costs: CostFunction
     ) -> "RandomSearch":
         """Goes on exactly where `state_dict` was called."""
-        search = cls(space, costs, seed=0)
+        search = cls(space, costs, goals=state["goals"], seed=0)
         search.tell(state["genotypes"], state["error"])
         search._seen.add(state["seen"])
         search._rng.bit_generator.state = state["rng"]

@@ -84,6 +84,8 @@ def _open(path: Path, label: str) -> _Opened:
             references={
                 target.name: costs.reference(position)[1]
                 for position, target in enumerate(config.targets)
+                # Fronts of other objectives have no area in error and latency.
+                if costs.goals[position].columns == (position,)
             },
         )
 

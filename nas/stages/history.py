@@ -12,6 +12,9 @@ from nas.records import Evaluation, TrainingStep
 from nas.report import Failure, SearchHistory, SurrogatePoint, TrainingPoint, Worker
 from nas.supernet.validation import SAMPLED
 
+SURROGATE = "surrogate"
+"""The study's metadata key under which a search notes how good its accuracy surrogate was."""
+
 PAUSE_S = 60.0
 """Longer than this without any evaluation running, the search is taken to have been interrupted."""
 BINS = 120
@@ -25,8 +28,8 @@ def search_history(
 
     Args:
         evaluations: All of the search split, failed ones included, in the order of recording.
-        surrogate: What the search noted of its accuracy surrogate, under the study's metadata key
-            `surrogate`: mappings of `evaluations`, `spearman` (may be null) and
+        surrogate: What the search noted of its accuracy surrogate under the study's metadata key
+            `SURROGATE`: mappings of `evaluations`, `spearman` (may be null) and
             `mean_absolute_error`.
     """
     points = tuple(

@@ -30,7 +30,7 @@ from nas.stages import fronts
 from nas.stages.adapt import load_predictors
 from nas.stages.costs import TargetCosts, archive_of
 from nas.stages.fronts import INTERVAL_LEVEL, fronts_of
-from nas.stages.history import search_history, training_curve
+from nas.stages.history import SURROGATE, search_history, training_curve
 from nas.stages.operators import roofline_of
 from nas.stages.provenance import energy_estimate, environment, stage_durations, versions
 from nas.stages.setting import Setting
@@ -108,7 +108,7 @@ def report_data(study: Study, config: Config) -> ReportData:
         versions=versions(),
         stage_durations_s=durations_s,
         training=training_curve(study.training()),
-        history=search_history(study.evaluations("search"), study.metadata().get("surrogate", ())),
+        history=search_history(study.evaluations("search"), study.metadata().get(SURROGATE, ())),
         energy=energy_estimate(config, durations_s),
     )
 
@@ -124,8 +124,11 @@ def _target(
     roofline: Roofline | None,
 ) -> Target:
     target, members = front.target, tuple(_member(member, setting) for member in front.members)
+    # The page draws error against latency; a front of other objectives has no such curve.
+    plain = costs.goals[position].columns == (position,)
     reference_error, reference_s = costs.reference(position)
-    history = archive.hypervolume_history(position, np.array([reference_error, reference_s]))
+    reference = np.array([reference_error, reference_s])
+    history = archive.hypervolume_history(position, reference) if plain else np.empty(0)
     found = {
         key: value for key, value in audit(front).items() if key not in ("members", "feasible")
     }
@@ -151,7 +154,7 @@ def _target(
         adaptation_samples=len(setting.study.measurements(target.name, "adapt")),
         interval_level=INTERVAL_LEVEL,
         hypervolume=tuple((count, float(volume)) for count, volume in enumerate(history, start=1)),
-        reference=(reference_s, reference_error),
+        reference=(reference_s, reference_error) if plain else None,
         audit=Audit(**found) if found["members_measured"] else None,
         baselines=baselines,
         roofline=roofline,

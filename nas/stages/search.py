@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
-from nas.config import Config
-from nas.evolution.driver import SearchAlgorithm, run_search
+from nas.config import Config, TargetConfig, parse_config
+from nas.errors import UserError
+from nas.evolution.archive import Archive
+from nas.evolution.driver import Patience, SearchAlgorithm, run_search
+from nas.evolution.guided import GuidedEvolution, SurrogateQuality
 from nas.evolution.nsga2 import MultiTargetEvolution
 from nas.evolution.progress import Progress
 from nas.evolution.random_search import RandomSearch
 from nas.live import StageProgress
 from nas.stages.adapt import load_predictors
-from nas.stages.costs import TargetCosts
+from nas.stages.costs import TargetCosts, archive_of
+from nas.stages.history import SURROGATE
 from nas.stages.setting import Setting, prepare_process
 from nas.study import Study
 from nas.tracking import check_tracking, open_tracker
 from search_spaces.base import SearchSpace
+
+_BEGUN = "search_begun"
+
+INITIAL = 16
+"""Networks that a guided search begins with, unless the config says how many."""
+
+POPULATION = 48
+"""Survivors of a generation of NSGA-II, unless the config says how many."""
 
 
 def search(study: Study, config: Config) -> None:
@@ -32,32 +48,51 @@ def search(study: Study, config: Config) -> None:
     study.begin_stage("search")
     started = time.monotonic()
     costs = TargetCosts(setting.space, config.targets, load_predictors(study, config))
-    reference = np.array([costs.reference(position) for position in range(len(config.targets))])
     synchronous = config.search.mode == "synchronous"
+    boxes = costs.boxes()
+    limits = config.search
+    patience = None
+    if limits.patience is not None:
+        patience = Patience(limits.patience, limits.least_growth)
     with (
         StageProgress(study, "search", config.search.evaluations) as bar,
         setting.executor() as executor,
         open_tracker(study, config, "search") as tracker,
     ):
-        steps = 0
+        algorithm = search_algorithm(config, setting.space, costs)
+        steps = noted = 0
 
         def on_progress(progress: Progress) -> None:
-            nonlocal steps
+            nonlocal steps, noted
+            if isinstance(algorithm, GuidedEvolution) and len(algorithm.quality) > noted:
+                noted = len(algorithm.quality)
+                _note_quality(study, algorithm.quality)
             bar.update(progress.evaluations, **_figures(progress, config))
             if progress.steps > steps:
                 steps = progress.steps
                 tracker.log(progress.evaluations, _metrics(progress, config))
 
         result = run_search(
-            search_algorithm(config, setting.space, costs),
+            algorithm,
             executor,
             study,
             evaluations=config.search.evaluations,
             generation_size=config.search.generation_size if synchronous else None,
             on_progress=on_progress,
             seed=config.seed,
-            reference=reference,
+            reference=[box.reference for box in boxes],
+            wall_time_s=None if limits.max_hours is None else limits.max_hours * 3600,
+            patience=patience,
+            known=_known(study, config),
         )
+    infeasible = {
+        target.name: closest_violation(result.archive, position)
+        for position, target in enumerate(config.targets)
+        if len(result.archive.front(position)) == 0 and len(result.archive)
+    }
+    for target in config.targets:
+        if target.name in infeasible:
+            print(_statement(target, infeasible[target.name]))
     study.finish_stage(
         "search",
         {
@@ -66,24 +101,105 @@ def search(study: Study, config: Config) -> None:
             "failures": result.failures,
             "evaluations_per_s": result.evaluations_per_s,
             "utilisation": result.utilisation,
+            "stopped": result.stopped,
             "reference": {
-                target.name: [float(value) for value in reference[position]]
-                for position, target in enumerate(config.targets)
+                target.name: [float(value) for value in box.reference]
+                for target, box in zip(config.targets, boxes, strict=True)
             },
+            "least_violation": infeasible,
         },
     )
 
 
 def search_algorithm(config: Config, space: SearchSpace, costs: TargetCosts) -> SearchAlgorithm:
-    """The algorithm that the config names, freshly seeded."""
-    if config.search.algorithm == "random":
-        return RandomSearch(space, costs, seed=config.seed)
-    return MultiTargetEvolution(
+    """The algorithm that the config names, freshly seeded.
+
+    Raises:
+        UserError: If the study to begin with is not there or of another space.
+    """
+    options = config.search
+    if options.algorithm == "random":
+        return RandomSearch(space, costs, goals=costs.goals, seed=config.seed)
+    if options.algorithm == "nsga2":
+        return MultiTargetEvolution(
+            space,
+            costs,
+            population_size=options.population_size or POPULATION,
+            mutation_rate=options.mutation_rate,
+            goals=costs.goals,
+            seed=config.seed,
+        )
+    first = None
+    if options.warm_start is not None:
+        first = front_genotypes(options.warm_start, config, space, costs)
+    return GuidedEvolution(
         space,
         costs,
-        population_size=config.search.population_size,
-        mutation_rate=config.search.mutation_rate,
+        goals=costs.goals,
+        boxes=costs.boxes(),
+        initial=options.initial or INITIAL,
+        first=first,
+        mutation_rate=options.mutation_rate,
         seed=config.seed,
+    )
+
+
+def front_genotypes(
+    path: Path, config: Config, space: SearchSpace, costs: TargetCosts
+) -> Int[np.ndarray, "k d"]:
+    """The fronts that another study's evaluations give for this one's targets.
+
+    At most `search.initial` of their members, evenly chosen in the order of cost.
+
+    Raises:
+        UserError: If there is no study of the same space.
+    """
+    with Study.open(path, read_only=True) as study:
+        other = parse_config(study.config, source=f"{path}/config.yaml")
+        if other.space != config.space:
+            raise UserError(
+                f"search.warm_start: {path} is a study of another space, {other.space.name}"
+            )
+        archive, _ = archive_of(study, costs, space)
+    found = [archive.front(target) for target in range(archive.targets)]
+    members = list(dict.fromkeys(int(row) for front in found for row in front))
+    members.sort(key=lambda row: float(archive.costs[row, 0]))
+    count = min(len(members), config.search.initial or INITIAL)
+    chosen = np.linspace(0, len(members) - 1, count).round().astype(np.int64)
+    return archive.genotypes[[members[row] for row in chosen]]
+
+
+def closest_violation(archive: Archive, target: int) -> float:
+    """The least relative violation of a target's constraints among all evaluations."""
+    return float(archive.violation[archive.closest(target), target])
+
+
+def _known(study: Study, config: Config) -> int:
+    """How many evaluations the study held when its search for these targets began.
+
+    They were made for other targets, and count for these: accuracy does not depend on the target.
+    """
+    names = [target.name for target in config.targets]
+    begun: dict[str, Any] | None = study.metadata().get(_BEGUN)
+    if begun is not None and begun["targets"] == names:
+        return int(begun["known"])
+    known = 0 if begun is None else len(study.evaluations("search"))
+    study.set_metadata(_BEGUN, {"targets": names, "known": known})
+    return known
+
+
+def _note_quality(study: Study, quality: Sequence[SurrogateQuality]) -> None:
+    """Writes down how good the accuracy surrogate was, beside what an interrupted run noted."""
+    noted = {point["evaluations"]: point for point in study.metadata().get(SURROGATE, ())}
+    new = {point.evaluations: asdict(point) for point in quality}
+    study.set_metadata(SURROGATE, [point for _, point in sorted((noted | new).items())])
+
+
+def _statement(target: TargetConfig, violation: float) -> str:
+    limits = ", ".join(target.constraints)
+    return (
+        f"search: {target.name}: no network is predicted to keep {limits}; the closest one is "
+        f"{violation:.1%} over"
     )
 
 

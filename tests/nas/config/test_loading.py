@@ -221,6 +221,22 @@ MISTAKES = {
     "targets=[{name: pi, device: t4, samples: 3}]": "targets.0.samples must be 0 or left out",
     "targets=[{name: a, runtime: xla}, {name: a}]": "targets: names must be unique, got a 2 times",
     "targets=[{name: ../a}]": "targets.0.name must match",
+    "targets.0.objectives=[]": "targets.0.objectives must have 1 or more entries, got []",
+    "targets.0.objectives=[speed]": "targets.0.objectives.0 must be one of 'latency', 'energy',",
+    "targets.0.objectives=[energy, energy]": (
+        "targets.0.objectives must be different ones, got energy 2 times"
+    ),
+    "targets.0.weight=-1": "targets.0.weight must be at least 0.0, got -1",
+    "targets.0.weight=0": "targets: at least one needs a weight above 0",
+    "targets.0.confidence=1.0": "targets.0.confidence must be less than 1.0, got 1.0",
+    "search.algorithm=annealing": "search.algorithm must be one of 'guided', 'nsga2' or 'random'",
+    "search.initial=1": "search.initial must be at least 2, got 1",
+    "search={algorithm: random, warm_start: runs/a}": (
+        "search.warm_start must be left out unless algorithm is guided, got "
+    ),
+    "search.population_size=9": (
+        "search.population_size must be left out unless algorithm is nsga2, got 9"
+    ),
     "targets.0.constraints=[speed <= 3]": "the quantity must be one of latency_s, latency_ms,",
     "targets.0.constraints=[params]": "constraint must look like 'latency_ms <= 5', got 'params'",
     "export.members=some": "export.members must be one of 'all', got \"some\"",

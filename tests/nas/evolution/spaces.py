@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from latency_models import CostTable, Slot, linear
 from nas.evolution.proposals import CostFunction
 from search_spaces.base import Architecture, BlockSlot, Decision, cardinalities
 
@@ -57,8 +58,20 @@ class GridSpace:
     def workload(self, architecture: Architecture, *, batch_size: int, dtype: str) -> Any:
         return architecture.workload(batch_size=batch_size, dtype=dtype)
 
-    def cost_table(self, *, batch_size: int, dtype: str) -> Any:
-        raise NotImplementedError
+    def cost_table(self, *, batch_size: int, dtype: str) -> CostTable:
+        """A layer a decision, the wider the later its option."""
+        slots = tuple(
+            Slot(
+                decision.name,
+                (column,),
+                tuple(
+                    (linear(decision.name, (batch_size, 4), out_features=4 + option, dtype=dtype),)
+                    for option in range(len(decision.options))
+                ),
+            )
+            for column, decision in enumerate(self.decisions)
+        )
+        return CostTable(tuple(int(c) for c in self.counts), slots, batch_size, dtype)
 
 
 def linear_costs(weights: Sequence[Sequence[float]], bounds: Sequence[float]) -> CostFunction:

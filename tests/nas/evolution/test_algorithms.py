@@ -1,4 +1,4 @@
-"""What both algorithms promise, and how survivors of many targets are chosen."""
+"""What all algorithms promise, and how survivors of many targets are chosen."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas.evolution.driver import SearchAlgorithm
+from nas.evolution.guided import GuidedEvolution
 from nas.evolution.nsga2 import MultiTargetEvolution
 from nas.evolution.proposals import REMEMBERED, CostFunction, RecentCosts, spread_over_cost
 from nas.evolution.random_search import RandomSearch
@@ -24,7 +25,11 @@ def evolution(space: GridSpace, costs: CostFunction, *, seed: int) -> MultiTarge
     return MultiTargetEvolution(space, costs, population_size=16, seed=seed)
 
 
-both = pytest.mark.parametrize("make", [evolution, RandomSearch])
+def guided(space: GridSpace, costs: CostFunction, *, seed: int) -> GuidedEvolution:
+    return GuidedEvolution(space, costs, initial=8, seed=seed)
+
+
+every = pytest.mark.parametrize("make", [guided, evolution, RandomSearch])
 
 
 def advance(search: SearchAlgorithm, generations: int, size: int = 8) -> list[np.ndarray]:
@@ -35,7 +40,7 @@ def advance(search: SearchAlgorithm, generations: int, size: int = 8) -> list[np
     return asked
 
 
-@both
+@every
 def test_proposals_are_canonical_in_the_space_and_never_repeated(make: Make) -> None:
     asked = np.concatenate(advance(make(SPACE, COSTS, seed=0), 40))
     assert len(asked) == 320
@@ -44,14 +49,14 @@ def test_proposals_are_canonical_in_the_space_and_never_repeated(make: Make) -> 
     np.testing.assert_array_equal(SPACE.canonical(asked), asked)
 
 
-@both
+@every
 def test_a_seed_decides_everything(make: Make) -> None:
     runs = [np.concatenate(advance(make(SPACE, COSTS, seed=s), 10)) for s in (1, 1, 2)]
     np.testing.assert_array_equal(runs[0], runs[1])
     assert not np.array_equal(runs[0], runs[2])
 
 
-@both
+@every
 def test_every_genotype_of_a_small_space_is_found_and_then_no_more(make: Make) -> None:
     space = GridSpace(3, 4, 3)
     costs = linear_costs([[1, 1, 1]], [4])
@@ -60,14 +65,14 @@ def test_every_genotype_of_a_small_space_is_found_and_then_no_more(make: Make) -
     assert len(asked) == len(space.every())
 
 
-@both
+@every
 def test_what_every_target_forbids_waits_until_nothing_else_is_left(make: Make) -> None:
     costs = linear_costs([[1] * 7, [6, 1, 0, 3, 0, 0, 2]], [6, 4])
     asked = np.concatenate(advance(make(SPACE, costs, seed=0), 15))
     assert (costs(asked)[1] <= 0).any(axis=1).all()
 
 
-@both
+@every
 def test_an_unsatisfiable_constraint_leads_to_the_closest(make: Make) -> None:
     costs = linear_costs([[1] * 7], [0.5])
     search = make(SPACE, costs, seed=0)
@@ -76,7 +81,7 @@ def test_an_unsatisfiable_constraint_leads_to_the_closest(make: Make) -> None:
     assert search.archive.costs[search.archive.closest(0), 0] <= 3
 
 
-@both
+@every
 def test_failed_evaluations_are_kept_out_and_not_proposed_again(make: Make) -> None:
     search = make(SPACE, COSTS, seed=0)
     failed: set[tuple[int, ...]] = set()
@@ -91,7 +96,7 @@ def test_failed_evaluations_are_kept_out_and_not_proposed_again(make: Make) -> N
     assert len(search.archive) == 80
 
 
-@both
+@every
 def test_a_search_goes_on_from_its_state_exactly(make: Make) -> None:
     for generations in (0, 1, 5):
         search = make(SPACE, COSTS, seed=3)
@@ -102,7 +107,7 @@ def test_a_search_goes_on_from_its_state_exactly(make: Make) -> None:
         np.testing.assert_array_equal(copy.archive.error, search.archive.error)
 
 
-@both
+@every
 def test_a_state_taken_between_ask_and_tell_does_not_ask_again(make: Make) -> None:
     search = make(SPACE, COSTS, seed=3)
     asked = search.ask(8)
@@ -110,7 +115,7 @@ def test_a_state_taken_between_ask_and_tell_does_not_ask_again(make: Make) -> No
     assert set(map(tuple, asked)).isdisjoint(map(tuple, copy.ask(100)))
 
 
-@both
+@every
 def test_evaluations_from_elsewhere_are_a_warm_start(make: Make) -> None:
     known = SPACE.every()[::50]
     search = make(SPACE, COSTS, seed=0)

@@ -143,7 +143,7 @@ def test_one_worker_makes_the_same_search_again(tmp_path: Path) -> None:
 
 def test_history_is_of_the_moments_at_which_a_front_moved(tmp_path: Path) -> None:
     executor = SimulatedExecutor(Known(), heavy_tailed, workers=4, count_caller=False)
-    reference = np.array([[0.5, 20.0], [0.8, 30.0]])
+    reference = [np.array([0.5, 20.0]), np.array([0.8, 30.0])]
     with Study.create(tmp_path, {}) as study, executor:
         result = run(study, executor, evaluations=150, reference=reference)
     told = [count for count, _ in result.history]

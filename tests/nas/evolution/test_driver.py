@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nas.errors import StudyError
-from nas.evolution.driver import SearchAlgorithm, run_search
+from nas.evolution.driver import Patience, SearchAlgorithm, run_search
 from nas.evolution.nsga2 import MultiTargetEvolution
 from nas.evolution.progress import Progress, SearchResult
 from nas.evolution.random_search import RandomSearch
@@ -179,7 +179,7 @@ def test_progress_is_told_after_every_evaluation(tmp_path: Path) -> None:
 
 
 def test_hypervolumes_are_shares_of_the_box_to_the_reference(tmp_path: Path) -> None:
-    reference = np.array([[0.5, 20.0], [0.8, 30.0]])
+    reference = [np.array([0.5, 20.0]), np.array([0.8, 30.0])]
     with Study.create(tmp_path, {}) as study:
         result = run(study, reference=reference)
     np.testing.assert_array_equal(result.reference, reference)
@@ -266,3 +266,52 @@ def test_a_search_killed_at_twenty_random_moments_loses_and_repeats_nothing(
     if mode == "synchronous":
         assert killed == whole
     assert len(killed["genotypes"]) == len(whole["genotypes"]) == 400
+
+
+def test_a_front_that_stopped_growing_ends_the_search(tmp_path: Path) -> None:
+    with Study.create(tmp_path, {}) as study:
+        whole = run(study, evaluations=160)
+        ended = run(study, evaluations=160, patience=Patience(24, growth=0.02))
+    assert (whole.stopped, ended.stopped) == ("evaluations", "converged")
+    assert ended.history == whole.history[: len(ended.history)]
+    last = dict(ended.history)
+    done = ended.evaluations
+    for before, after in zip(last[done - 24], last[done], strict=True):
+        assert 0 < after <= before * 1.02
+    # A generation earlier some front was still growing.
+    earlier = zip(last[done - 32], last[done - 8], strict=True)
+    assert any(after > before * 1.02 for before, after in earlier)
+
+
+@pytest.mark.parametrize(
+    ("told", "history", "found"),
+    [
+        (16, [(8, (0.0, 0.5)), (16, (0.0, 0.5))], (False, True)),
+        (16, [(8, (0.5, 0.5)), (16, (0.5, 0.6))], (True, False)),
+        (15, [(8, (0.5, 0.5))], (False, False)),
+        (16, [(8, (0.5, 0.5))], (True, True)),
+        (0, [], ()),
+    ],
+)
+def test_patience_is_for_each_target(
+    told: int, history: list[tuple[int, tuple[float, ...]]], found: tuple[bool, ...]
+) -> None:
+    assert Patience(8, growth=0.1).over(told, history) == found
+
+
+def test_time_ends_the_search(tmp_path: Path) -> None:
+    with Study.create(tmp_path, {}) as study:
+        result = run(study, wall_time_s=0.0)
+    assert (result.evaluations, result.stopped) == (0, "wall time")
+
+
+def test_evaluations_made_for_other_targets_count(tmp_path: Path) -> None:
+    with Study.create(tmp_path, {}) as study:
+        first = run(study, evaluations=40)
+        more = linear_costs([[1] * 8, [3] * 4 + [0.2] * 4, [0.1] * 8], [25, 30, 99])
+        algorithm = MultiTargetEvolution(SPACE, more, population_size=20, seed=1)
+        result = run(study, algorithm=algorithm, evaluations=56, known=40)
+        assert len(study.evaluations("search")) == 56
+    assert (result.recorded, result.evaluations) == (40, 56)
+    np.testing.assert_array_equal(result.archive.genotypes[:40], first.archive.genotypes)
+    assert len(result.archive.front(2)) > 0

@@ -48,6 +48,11 @@ def test_where_nothing_is_feasible_the_closest_network_is_named_and_kept(infeasi
     assert table["feasible"].tolist() == [False]
     closest = table["network"][0]
     assert f"onnx: no network keeps latency_ms <= 1e-6; closest is {closest}: " in out
+    assert "search: onnx: no network is predicted to keep latency_ms <= 1e-6; the closest" in out
+    with Study.open(study, read_only=True) as opened:
+        (search,) = [stage for stage in opened.stages() if stage.name == "search"]
+    assert set(search.summary["least_violation"]) == {"onnx"}
+    assert search.summary["least_violation"]["onnx"] > 1
     assert pd.read_csv(study / "fronts/xla.csv")["feasible"].tolist().count(False) == 0
     (exported,) = (study / "export").iterdir()
     assert exported.name == closest
@@ -97,3 +102,71 @@ def test_each_stage_is_a_command_of_its_own(finished, tmp_path):
     fronts = {path.name for path in (finished / "fronts").iterdir()}
     assert {path.name for path in (study / "fronts").iterdir()} == fronts
     assert (study / "report.html").exists()
+
+
+def test_another_target_costs_no_evaluation_and_no_training(nas, copied, tmp_path):
+    study = copied()
+    before = tiny.archive(study)
+    config = yaml.safe_load((study / "config.yaml").read_text())
+    config["output"] = str(study)
+    config["targets"].append({"name": "t4", "device": "t4", "objectives": ["energy", "params"]})
+    (tmp_path / "more.yaml").write_text(yaml.safe_dump(config))
+    code, _, _ = nas("run", tmp_path / "more.yaml")
+    assert code == 0
+    assert tiny.archive(study) == before
+    with Study.open(study, read_only=True) as opened:
+        starts = {stage.name: stage.starts for stage in opened.stages()}
+        (search,) = [stage for stage in opened.stages() if stage.name == "search"]
+    assert starts == {
+        "train": 1,
+        "adapt": 2,
+        "search": 2,
+        "verify": 2,
+        "export": 2,
+        "report": 2,
+    }
+    # Error, joules and parameters.
+    assert len(search.summary["reference"]["t4"]) == 3
+    front: Any = pd.read_csv(study / "fronts/t4.csv")
+    assert len(front) >= 2
+
+
+def test_a_target_changed_or_taken_away_is_refused(nas, copied, tmp_path):
+    study = copied()
+    config = yaml.safe_load((study / "config.yaml").read_text())
+    config["output"] = str(study)
+    config["targets"][0]["threads"] = 2
+    config["targets"].append({"name": "t4", "device": "t4"})
+    (tmp_path / "changed.yaml").write_text(yaml.safe_dump(config))
+    code, _, err = nas("run", tmp_path / "changed.yaml")
+    assert code != 0
+    assert "holds a study of another config" in err
+
+
+def test_a_search_begins_with_the_fronts_of_another_study(nas, copied, finished):
+    study = copied(before="search")
+    config = yaml.safe_load((study / "config.yaml").read_text())
+    config["search"] |= {"warm_start": str(finished), "initial": 3, "evaluations": 3}
+    (study / "config.yaml").write_text(yaml.safe_dump(config))
+    assert nas("search", study)[0] == 0
+    fronts = [pd.read_csv(path) for path in (finished / "fronts").glob("*.csv")]
+    members = {tuple(json.loads(text)) for front in fronts for text in front["genotype"]}
+    evaluated = [tuple(json.loads(genotype)) for genotype, _ in tiny.archive(study)]
+    assert len(evaluated) == 3
+    assert set(evaluated[: len(members)]) <= members
+
+
+def test_a_study_of_another_space_is_no_start(nas, copied, tmp_path):
+    study = copied(before="search")
+    other = tmp_path / "other"
+    tiny.copy_study(study, other)
+    config = yaml.safe_load((other / "config.yaml").read_text())
+    config["space"]["expand_ratios"] = [2, 3]
+    (other / "config.yaml").write_text(yaml.safe_dump(config))
+    config = yaml.safe_load((study / "config.yaml").read_text())
+    config["search"]["warm_start"] = str(other)
+    (study / "config.yaml").write_text(yaml.safe_dump(config))
+    code, _, err = nas("search", study)
+    assert code != 0
+    assert "search.warm_start" in err
+    assert "is a study of another space" in err

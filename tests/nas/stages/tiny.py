@@ -49,7 +49,7 @@ targets:
   - {name: pi, device: raspberry-pi-5, threads: 4}
 search:
   evaluations: 10
-  population_size: 4
+  initial: 4
   mode: synchronous
   generation_size: 3
   calibration_images: 200
