@@ -181,8 +181,8 @@ class BlockChain:
         # By NumPy: what JAX adds up it compiles, for every subnet's shapes anew.
         means = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *jax.device_get(found))
         cut = {link.place: cut_statistics(means[link.place], link.block) for link in links}
-        leaf = jax.tree.leaves(found[0])[0]
-        return jax.device_put(cut, leaf.sharding if leaf.committed else None)
+        bound = {leaf.sharding for leaf in jax.tree.leaves(found[0]) if leaf.committed}
+        return jax.device_put(cut, bound.pop() if bound else None)
 
     def infer(
         self,
