@@ -161,7 +161,7 @@ def test_the_own_spaces_subnets_are_its_standalone_networks(installed: Path) -> 
 def test_the_own_space_is_searched_from_training_to_export(installed: Path) -> None:
     Path("own.yaml").write_text(CONFIG)
     small = ["train.epochs=4", "train.executor=in_process", "search.executor=in_process"]
-    small += ["search.evaluations=8", "search.population_size=4", "search.generation_size=4"]
+    small += ["search.evaluations=8", "search.initial=4", "search.generation_size=4"]
     small += ["targets.0.samples=3", "space.depths=[1]"]
     overrides = [part for override in small for part in ("--set", override)]
     command = [sys.executable, "-m", "nas.cli", "run", "own.yaml", *overrides]
