@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from population_prediction import spaces
 
 from latency_models import DEVICES, Measurements
 from latency_models.meta import MetaLatencyPredictor, load_pretrained
@@ -34,8 +35,7 @@ from nas.evolution.goals import one_cost_each
 from nas.evolution.guided import GuidedEvolution
 from nas.evolution.pool import Pools
 from nas.evolution.surrogate import ErrorSurrogate
-from search_spaces import MobileNetOptions, MobileNetSpace
-from search_spaces.mobilenet import MobileNetStage
+from search_spaces import MobileNetSpace
 
 TARGETS = (1, 2, 4, 8, 16)
 TOLD = 300
@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    space = mobilenet()
+    space = spaces()["mobilenet"]
     names = [name for name, spec in DEVICES.items() if "float32" in spec.peak_flops_per_s]
     names = names[: max(TARGETS)]
     predictors = [adapted(space, name, seed) for seed, name in enumerate(names)]
@@ -85,18 +85,6 @@ def main() -> None:
             "parts": parts,
         }
         arguments.json.write_text(json.dumps(document, indent=2) + "\n")
-
-
-def mobilenet() -> MobileNetSpace:
-    stages = [
-        MobileNetStage(24, 2),
-        MobileNetStage(40, 2, squeeze_excite=True),
-        MobileNetStage(80, 2, "hard_swish"),
-        MobileNetStage(112, 1, "hard_swish", squeeze_excite=True),
-        MobileNetStage(160, 2, "hard_swish", squeeze_excite=True),
-    ]
-    options = MobileNetOptions(stages, width_multipliers=[0.75, 1.0])
-    return MobileNetSpace(options, (32, 32, 3), classes=10)
 
 
 def adapted(space: MobileNetSpace, device: str, seed: int) -> MetaLatencyPredictor:

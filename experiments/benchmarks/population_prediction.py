@@ -38,7 +38,7 @@ SAMPLES = 10
 def main() -> None:
     rng = np.random.default_rng(0)
     rows = []
-    for name, space in _spaces().items():
+    for name, space in spaces().items():
         table = space.cost_table(batch_size=1, dtype="float32")
         genotypes = space.sample(max(GENOTYPES.values()), rng)
         predictor = _adapted(table, genotypes[:SAMPLES])
@@ -73,7 +73,7 @@ def main() -> None:
     Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=2) + "\n")
 
 
-def _spaces() -> dict:
+def spaces() -> dict:
     image = (32, 32, 3)
     stages = [
         MobileNetStage(24, 2),

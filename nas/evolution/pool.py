@@ -16,7 +16,8 @@ from jaxtyping import Float, Int
 
 from nas.evolution.features import SpaceFeatures
 from nas.evolution.goals import Goal
-from nas.evolution.proposals import CostFunction
+from nas.evolution.proposals import CostFunction, every_genotype
+from nas.evolution.selection import OPTIMISM
 from nas.evolution.sorting import non_dominated_mask
 from nas.evolution.variation import mutate, uniform_crossover
 from search_spaces import SearchSpace
@@ -31,7 +32,6 @@ CANDIDATES = 50_000
 
 _SAMPLED = 0.1
 _CROSSED = 0.5
-_OPTIMISM = 2.0
 _CLOSEST = 32
 
 LogError: TypeAlias = Callable[[Float[np.ndarray, "m f"]], tuple[np.ndarray, np.ndarray]]
@@ -116,8 +116,8 @@ class Pools:
     @cached_property
     def whole(self) -> Pool:
         """Every network of the space."""
-        every = np.indices(tuple(self._counts)).reshape(len(self._counts), -1).T
-        return self._new(np.unique(self._space.canonical(every.astype(np.int64)), axis=0))
+        every = self._space.canonical(every_genotype(self._space))
+        return self._new(np.unique(every, axis=0))
 
     def rows(self, pool: Pool, genotypes: Int[np.ndarray, "k d"]) -> Int[np.ndarray, " r"]:
         """Where the genotypes are in the pool; those that are not are left out."""
@@ -195,7 +195,7 @@ class Pools:
             feasible = np.flatnonzero(violation <= 0)
             if len(feasible) == 0:
                 kept.append(np.argsort(violation, kind="stable")[:_CLOSEST])
-            for error in (mean, mean - _OPTIMISM * std):
+            for error in (mean, mean - OPTIMISM * std):
                 points = goal.objectives(error[feasible], pool.costs[feasible])
                 kept.append(feasible[non_dominated_mask(points)])
         return np.unique(np.concatenate(kept))

@@ -125,7 +125,7 @@ def propose_unseen(
             spare = np.concatenate((spare, batch[~feasible]))
         if len(chosen) >= n:
             return chosen[:n]
-    every = seen.unseen(space.canonical(_enumerate(space)))
+    every = seen.unseen(space.canonical(every_genotype(space)))
     if len(every):
         every = every[rng.permutation(len(every))]
         feasible = (costs(every)[1] <= 0).any(axis=1)
@@ -242,7 +242,8 @@ def _distinct(genotypes: Int[np.ndarray, "n d"]) -> Int[np.ndarray, "k d"]:
     return Seen().unseen(genotypes)
 
 
-def _enumerate(space: SearchSpace) -> Int[np.ndarray, "n d"]:
+def every_genotype(space: SearchSpace) -> Int[np.ndarray, "n d"]:
+    """All of a space of at most `ENUMERABLE`, canonical or not; none of a larger one."""
     shape = [len(decision.options) for decision in space.decisions]
     if math.prod(shape) > ENUMERABLE:
         return np.empty((0, len(shape)), dtype=np.int64)
