@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from jaxtyping import Int
 
 from nas.config import Config, TargetConfig, parse_config
-from nas.errors import UserError
+from nas.errors import StudyError, UserError
 from nas.evolution.archive import Archive
 from nas.evolution.driver import Patience, SearchAlgorithm, run_search
 from nas.evolution.guided import GuidedEvolution, SurrogateQuality
@@ -144,6 +145,32 @@ def search_algorithm(config: Config, space: SearchSpace, costs: TargetCosts) -> 
     )
 
 
+def check_warm_start(config: Config) -> None:
+    """Tells what is wrong with the study to begin with before anything is done.
+
+    Raises:
+        UserError: If one is named and is not there or of another space.
+    """
+    if config.search.warm_start is not None:
+        with _warm_start(config.search.warm_start, config):
+            pass
+
+
+@contextmanager
+def _warm_start(path: Path, config: Config) -> Generator[Study]:
+    with ExitStack() as stack:
+        try:
+            study = stack.enter_context(Study.open(path, read_only=True))
+        except StudyError as error:
+            raise UserError(f"search.warm_start: {error}") from None
+        other = parse_config(study.config, source=f"{path}/config.yaml")
+        if other.space != config.space:
+            raise UserError(
+                f"search.warm_start: {path} is a study of another space, {other.space.name}"
+            )
+        yield study
+
+
 def front_genotypes(
     path: Path, config: Config, space: SearchSpace, costs: TargetCosts
 ) -> Int[np.ndarray, "k d"]:
@@ -154,12 +181,7 @@ def front_genotypes(
     Raises:
         UserError: If there is no study of the same space.
     """
-    with Study.open(path, read_only=True) as study:
-        other = parse_config(study.config, source=f"{path}/config.yaml")
-        if other.space != config.space:
-            raise UserError(
-                f"search.warm_start: {path} is a study of another space, {other.space.name}"
-            )
+    with _warm_start(path, config) as study:
         archive, _ = archive_of(study, costs, space)
     found = [archive.front(target) for target in range(archive.targets)]
     members = list(dict.fromkeys(int(row) for front in found for row in front))

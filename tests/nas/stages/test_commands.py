@@ -170,3 +170,14 @@ def test_a_study_of_another_space_is_no_start(nas, copied, tmp_path):
     assert code != 0
     assert "search.warm_start" in err
     assert "is a study of another space" in err
+
+
+def test_a_start_that_is_not_there_is_told_before_anything_is_trained(nas, tmp_path):
+    config = yaml.safe_load(tiny.CONFIG) | {"output": str(tmp_path / "study")}
+    config["search"]["warm_start"] = str(tmp_path / "nowhere")
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    code, _, err = nas("run", tmp_path / "config.yaml")
+    assert code != 0
+    assert f"search.warm_start: {tmp_path / 'nowhere'}: expected a study directory" in err
+    with Study.open(tmp_path / "study", read_only=True) as opened:
+        assert opened.stages() == []
