@@ -16,8 +16,9 @@ from nas.config import Config, TargetConfig, parse_config
 from nas.errors import StudyError, UserError
 from nas.evolution.archive import Archive
 from nas.evolution.driver import Patience, SearchAlgorithm, run_search
-from nas.evolution.guided import GuidedEvolution, SurrogateQuality
+from nas.evolution.guided import GuidedEvolution
 from nas.evolution.nsga2 import MultiTargetEvolution
+from nas.evolution.predictions import SurrogateQuality
 from nas.evolution.progress import Progress
 from nas.evolution.random_search import RandomSearch
 from nas.live import StageProgress
@@ -61,13 +62,15 @@ def search(study: Study, config: Config) -> None:
         open_tracker(study, config, "search") as tracker,
     ):
         algorithm = search_algorithm(config, setting.space, costs)
+        guided = isinstance(algorithm, GuidedEvolution)
+        quality = algorithm.predictions.quality if guided else []
         steps = noted = 0
 
         def on_progress(progress: Progress) -> None:
             nonlocal steps, noted
-            if isinstance(algorithm, GuidedEvolution) and len(algorithm.quality) > noted:
-                noted = len(algorithm.quality)
-                _note_quality(study, algorithm.quality)
+            if len(quality) > noted:
+                noted = len(quality)
+                _note_quality(study, quality)
             bar.update(progress.evaluations, **_figures(progress, config))
             if progress.steps > steps:
                 steps = progress.steps

@@ -1,5 +1,7 @@
 """Guided search: for all targets together, at any time, with any number of evaluations pending."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from nas.evolution.gain import Box
 from nas.evolution.goals import Goal, one_cost_each
 from nas.evolution.guided import GuidedEvolution
 from nas.evolution.nsga2 import MultiTargetEvolution
-from nas.evolution.pool import Pools
+from nas.evolution.pool import Pool, Pools
 from nas.evolution.proposals import CostFunction, sample_over_cost
 from tests.nas.evolution.spaces import GridSpace, error_of, linear_costs
 
@@ -52,6 +54,26 @@ def test_workers_may_finish_in_any_order_at_any_time(space: GridSpace) -> None:
     first = run()
     assert len(np.unique(first, axis=0)) == len(first) == 20
     np.testing.assert_array_equal(run(), first)
+
+
+def test_candidates_are_bred_anew_when_evaluations_have_grown_by_a_twentieth(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From 40 evaluations on at 42, 45, 48 and 51, if one more is told before every proposal."""
+    search = GuidedEvolution(LARGE, TWO, initial=12, candidates=FEW, seed=0)
+    advance(search, 40, 40)
+    bred_at: list[int] = []
+    breed = Pools.breed
+
+    def counted(*args: Any, **options: Any) -> Pool:
+        bred_at.append(len(search.archive))
+        return breed(*args, **options)
+
+    monkeypatch.setattr(Pools, "breed", counted)
+    advance(search, 12, 1)
+    assert bred_at == [40, 42, 45, 48, 51]
+    copy = GuidedEvolution.from_state(search.state_dict(), LARGE, TWO)
+    np.testing.assert_array_equal(advance(copy, 3, 1), advance(search, 3, 1))
 
 
 def test_a_batch_does_not_crowd_where_one_network_would_do() -> None:
@@ -176,10 +198,15 @@ def test_goals_without_any_weight_are_refused() -> None:
 def test_predictions_are_held_against_what_came_of_them() -> None:
     search = GuidedEvolution(LARGE, TWO, initial=12, candidates=FEW, seed=0)
     advance(search, 12, 12)
-    assert search.quality == []
+    quality = search.predictions.quality
+    assert quality == []
     advance(search, 30, 5)
-    assert [found.evaluations for found in search.quality] == [12 + 10, 12 + 20, 12 + 30]
-    last = search.quality[-1]
+    assert [found.evaluations for found in quality] == [
+        12 + 10,
+        12 + 20,
+        12 + 30,
+    ]
+    last = quality[-1]
     # The error is a smooth function of the options, so that thirty networks say much about it.
     assert last.spearman is not None
     assert last.spearman > 0.5
