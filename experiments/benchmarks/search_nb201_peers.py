@@ -1,8 +1,10 @@
 """The peers of `search_nb201.py`, on one device each: what other libraries do with the same budget.
 
 Every peer is a function of a problem and a random generator that evaluates networks until the
-problem has had enough. A network asked for again costs nothing. All work on the operations of the
-six edges, minimise error and latency, and have the settings of their library unless said otherwise.
+problem has had enough. A network asked for again costs nothing, up to `TRIES` times the budget:
+samplers that learn from all trials slow down with every repetition. All work on the operations of
+the six edges, minimise error and latency, and have the settings of their library unless said
+otherwise.
 """
 
 import contextlib
@@ -13,6 +15,7 @@ import numpy as np
 
 EDGES, OPERATIONS = 6, 5
 PLACES = OPERATIONS ** np.arange(EDGES)[::-1]
+TRIES = 5
 
 
 class EnoughError(Exception):
@@ -36,11 +39,11 @@ class Problem:
         """Error and latency of a network.
 
         Raises:
-            EnoughError: Once the budget is spent, or has been asked for twenty times over.
+            EnoughError: Once the budget is spent, or has been asked for `TRIES` times over.
         """
         self._tries += 1
         self.asked.setdefault(int(np.asarray(genotype) @ PLACES))
-        if len(self.asked) > self.evaluations or self._tries > 20 * self.evaluations:
+        if len(self.asked) > self.evaluations or self._tries > TRIES * self.evaluations:
             raise EnoughError
         return self.objectives[int(np.asarray(genotype) @ PLACES)]
 
@@ -97,7 +100,9 @@ def pymoo_nsga2(problem: Problem, seed: int) -> None:
         mutation=PM(eta=20, vtype=float, repair=RoundingRepair()),
         eliminate_duplicates=True,
     )
-    minimize(Networks(), algorithm, ("n_gen", 20 * problem.evaluations), seed=seed, verbose=False)
+    minimize(
+        Networks(), algorithm, ("n_gen", TRIES * problem.evaluations), seed=seed, verbose=False
+    )
 
 
 def optuna_nsga2(problem: Problem, seed: int) -> None:
@@ -127,7 +132,7 @@ def _optuna(problem: Problem, sampler: object) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
-        study.optimize(objective, n_trials=20 * problem.evaluations)
+        study.optimize(objective, n_trials=TRIES * problem.evaluations)
 
 
 PEERS: dict[str, Callable[[Problem, int], None]] = {
