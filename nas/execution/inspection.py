@@ -76,17 +76,18 @@ def inspect_cluster(
     """
     start_ray()
     try:
-        ask: Any = ray.remote(_answer).options(
-            num_cpus=0, max_retries=0, runtime_env={"env_vars": dict(environment)}
-        )
         alive = [node for node in ray.nodes() if node["Alive"]]
-        asked = [
+        ask: Any = ray.remote(_answer)
+        answers = [
             ask.options(
-                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            ).remote(list(packages), [str(path) for path in paths], list(environment))
+                num_cpus=0,
+                max_retries=0,
+                runtime_env={"env_vars": dict(environment)},
+                scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False),
+            ).remote(packages, [str(path) for path in paths], list(environment))
             for node in alive
         ]
-        nodes = tuple(_node(node, answer) for node, answer in zip(alive, asked, strict=True))
+        nodes = tuple(_node(node, answer) for node, answer in zip(alive, answers, strict=True))
         context = ray.get_runtime_context()
         # Does not start another; it tells of the one that runs.
         there = ray.init(ignore_reinit_error=True, logging_level=logging.ERROR)
