@@ -89,7 +89,10 @@ def check_inspection(found: Inspection, environment: Mapping[str, str]) -> Itera
 def check_token_file(path: Path) -> Iterator[Check]:
     """Whether a token that Ray keeps in a file is for its owner's eyes only; says no more."""
     with suppress(OSError):
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        readable = path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
+        folders = path.absolute().parents
+        reached = all(one.stat().st_mode & (stat.S_IXGRP | stat.S_IXOTH) for one in folders)
+        if readable and reached:
             text = f"{path} can be read by other users of this machine"
             yield Check("token file", "warn", text, f"chmod 600 {path}")
 

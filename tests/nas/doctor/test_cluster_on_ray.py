@@ -1,6 +1,7 @@
 """What the doctor makes of clusters: one that starts here, and some that are described to it."""
 
 import platform
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
@@ -90,15 +91,19 @@ def test_a_cluster_that_lets_everybody_in_is_told():
     assert faults(node(), guarded=False) == [("warn", "anybody is let in")]
 
 
-def test_a_token_that_others_can_read_is_told(tmp_path: Path):
-    path = tmp_path / "auth_token"
-    assert list(check_token_file(path)) == []
-    path.write_text("x" * 64)
-    path.chmod(0o600)
-    assert list(check_token_file(path)) == []
-    path.chmod(0o644)
-    (found,) = check_token_file(path)
-    assert found.advice == f"chmod 600 {path}"
+@pytest.mark.parametrize(
+    ("folder_mode", "mode", "told"),
+    [(0o755, 0o600, False), (0o755, 0o644, True), (0o710, 0o640, True), (0o700, 0o644, False)],
+)
+def test_a_token_that_others_can_read_is_told(folder_mode: int, mode: int, told: bool):
+    # pytest's own folders are closed to others.
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        path = Path(folder) / "auth_token"
+        assert list(check_token_file(path)) == []
+        path.write_text("x" * 64)
+        path.chmod(mode)
+        Path(folder).chmod(folder_mode)
+        assert [check.advice for check in check_token_file(path)] == [f"chmod 600 {path}"] * told
 
 
 def test_ray_starts_here_guarded_and_hands_workers_their_environment(monkeypatch):
