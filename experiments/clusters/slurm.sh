@@ -20,12 +20,12 @@ config="${1:?sbatch slurm.sh CONFIG OUTPUT}" output="${2:?sbatch slurm.sh CONFIG
 RAY_AUTH_TOKEN="$(python -c 'import secrets; print(secrets.token_hex(32))')"
 export RAY_AUTH_TOKEN RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0
 
-# The batch script runs on the first node, which becomes the head. The port differs from job to job.
+# The batch script runs on the first node, which becomes the head. Ports differ from job to job.
 address="$(hostname --ip-address | cut -d ' ' -f 1)"
 port="$((20000 + SLURM_JOB_ID % 10000))"
 trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
 ray start --head --block --node-ip-address="$address" --port="$port" --num-cpus="$SLURM_CPUS_PER_TASK" \
-    --dashboard-host=127.0.0.1 >/dev/null &
+    --ray-client-server-port="$((port + 10000))" --dashboard-host=127.0.0.1 >/dev/null &
 until (: <"/dev/tcp/$address/$port") 2>/dev/null; do
     kill -0 $! # ends the job if the head has ended
     sleep 1

@@ -47,7 +47,7 @@ class LoopbackCluster:
 @contextmanager
 def loopback_cluster() -> Generator[LoopbackCluster]:
     """A head without CPUs, a worker with two, and a board that only measures."""
-    ports = _free_ports(5)
+    ports = _free_ports(6)
     temporary = Path("/tmp") / f"ridgeline-ray-{os.getpid()}"
     search_path = [str(Path(sys.executable).parent), os.environ["PATH"]]
     environment = {
@@ -63,14 +63,22 @@ def loopback_cluster() -> Generator[LoopbackCluster]:
     }
     environment.pop("RAY_AUTH_TOKEN_PATH", None)
     roles = {
-        "head": (["head", f"--temp-dir={temporary}", "--num-cpus=0"], {}),
+        "head": (
+            [
+                "head",
+                f"--temp-dir={temporary}",
+                f"--ray-client-server-port={ports[5]}",
+                "--num-cpus=0",
+            ],
+            {},
+        ),
         "worker": (["worker", "127.0.0.1", "--num-cpus=2"], {}),
         "board": (["device", "127.0.0.1", "board"], {DEVICE: "board"}),
     }
     started: list[subprocess.Popen[str]] = []
     nodes: dict[str, str] = {}
     try:
-        for port, (role, (arguments, variables)) in zip(ports[2:], roles.items(), strict=True):
+        for port, (role, (arguments, variables)) in zip(ports[2:5], roles.items(), strict=True):
             options = [*arguments, f"--dashboard-agent-listen-port={port}"]
             started.append(_start(options, {**environment, **variables}))
             nodes[role] = _await_node(started[-1], environment, known=set(nodes.values()))
