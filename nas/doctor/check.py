@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 State = Literal["ok", "warn", "fail"]
-STATES: tuple[State, ...] = ("ok", "warn", "fail")
 """From good to bad: `warn` is what a run survives, `fail` what it does not."""
 
 
@@ -17,7 +16,7 @@ class Check:
 
     Attributes:
         name: What was looked at.
-        state: One of `STATES`.
+        state: Good or bad.
         found: What is there.
         advice: What to do about it; empty where nothing has to be done.
     """
@@ -30,7 +29,8 @@ class Check:
 
 def worst(checks: Iterable[Check]) -> State:
     """The worst state among the checks; `ok` of none."""
-    return max((check.state for check in checks), key=STATES.index, default="ok")
+    found = {check.state for check in checks}
+    return "fail" if "fail" in found else "warn" if "warn" in found else "ok"
 
 
 def gigabytes(size_bytes: float) -> str:

@@ -64,13 +64,14 @@ def test_kubernetes_own_manifests_follow_its_schemas(documents):
     for document in documents.values():
         kubernetes_validate.validate(document, KUBERNETES, strict=True)
     for name, template in templates(job).items():
-        pod = {"apiVersion": "v1", "kind": "Pod", **copy.deepcopy(template)}
+        pod: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", **copy.deepcopy(template)}
         pod["metadata"]["name"] = name
         kubernetes_validate.validate(pod, KUBERNETES, strict=True)
 
 
 def test_the_schemas_object_to_what_is_wrong(documents):
-    pod = {"apiVersion": "v1", "kind": "Pod", **templates(documents["RayJob"])["head"]}
+    head = templates(documents["RayJob"])["head"]
+    pod: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", **head}
     pod["spec"] = {**pod["spec"], "volume": []}
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(pod, KUBERNETES, strict=True)

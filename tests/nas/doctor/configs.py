@@ -20,7 +20,7 @@ def config(**sections: Any) -> Config:
         "search": {"executor": "in_process"},
     }
     for name, section in sections.items():
-        known = document.get(name)
+        known: Any = document.get(name)
         joined = isinstance(known, dict) and isinstance(section, dict)
         document[name] = {**known, **section} if joined else section
     return parse_config(document, source="a test")
