@@ -129,13 +129,14 @@ def _check_node(
         if there != here:
             state = "fail" if name in ("python", "ray") else "warn"
             yield Check(node.name, state, f"{name} {there}, here {here}", "install the same there")
-    for path in node.unseen:
+    # Without CPUs a node runs no worker: networks to be measured are sent to it.
+    for path in node.unseen if node.resources.get("CPU", 0) > 0 else ():
         own = Path(path).name.startswith(PROBE)
         text = f"does not see {Path(path).parent if own else path}"
         advice = (
-            "all nodes need the output: one on a shared file system, --output /shared/..."
+            "its workers need the output: one on a shared file system, --output /shared/..."
             if own
-            else "all nodes need the data: copy them there, or to a shared file system"
+            else "its workers need the data: copy them there, or to a shared file system"
         )
         yield Check(node.name, "fail", text, advice)
     changed = [name for name, value in environment.items() if node.environment.get(name) != value]

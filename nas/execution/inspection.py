@@ -87,6 +87,7 @@ def inspect_cluster(
             ).remote(packages, [str(path) for path in paths], list(environment))
             for node in alive
         ]
+        ray.wait(answers, num_returns=len(answers), timeout=ANSWER_S)
         nodes = tuple(_node(node, answer) for node, answer in zip(alive, answers, strict=True))
         context = ray.get_runtime_context()
         # Does not start another; it tells of the one that runs.
@@ -99,7 +100,7 @@ def inspect_cluster(
 def _node(node: Mapping[str, Any], answer: Any) -> Node:
     name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
     try:
-        versions, unseen, environment = ray.get(answer, timeout=ANSWER_S)
+        versions, unseen, environment = ray.get(answer, timeout=0)
     except GetTimeoutError:
         problem = f"did not answer within {ANSWER_S:g} s"
     except RayError as error:
@@ -124,13 +125,14 @@ def _answer(
 
 
 def _guarded(address: str) -> bool:
-    """Whether a process without a token is refused; it asks for the cluster's status."""
+    """Whether a process without a token is refused for that; it asks for the cluster's status."""
     stranger = {name: value for name, value in os.environ.items() if name not in TOKEN_VARIABLES}
     done = subprocess.run(
         [sys.executable, "-m", "ray.scripts.scripts", "status", f"--address={address}"],
         env={**stranger, "RAY_AUTH_MODE": "disabled"},
         stdin=subprocess.DEVNULL,
         capture_output=True,
+        text=True,
         check=False,
     )
-    return done.returncode != 0
+    return done.returncode != 0 and "authentication" in (done.stdout + done.stderr).lower()

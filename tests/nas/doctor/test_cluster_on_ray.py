@@ -60,6 +60,8 @@ def test_another_version_on_a_node_is_told(name: str, state: str):
 def test_a_node_that_does_not_see_the_data_or_the_output_is_told():
     found = faults(node(unseen=("/data/cifar", "/shared/runs/.ridgeline-x1y2")))
     assert found == [("fail", "does not see /data/cifar"), ("fail", "does not see /shared/runs")]
+    # Who only measures needs neither.
+    assert faults(node(unseen=("/data/cifar",), resources={"pi": 1.0})) == []
 
 
 def test_a_node_that_cannot_answer_is_told():

@@ -63,15 +63,7 @@ def loopback_cluster() -> Generator[LoopbackCluster]:
     }
     environment.pop("RAY_AUTH_TOKEN_PATH", None)
     roles = {
-        "head": (
-            [
-                "head",
-                f"--temp-dir={temporary}",
-                f"--ray-client-server-port={ports[5]}",
-                "--num-cpus=0",
-            ],
-            {},
-        ),
+        "head": (["head", f"--ray-client-server-port={ports[5]}", "--num-cpus=0"], {}),
         "worker": (["worker", "127.0.0.1", "--num-cpus=2"], {}),
         "board": (["device", "127.0.0.1", "board"], {DEVICE: "board"}),
     }
@@ -79,7 +71,9 @@ def loopback_cluster() -> Generator[LoopbackCluster]:
     nodes: dict[str, str] = {}
     try:
         for port, (role, (arguments, variables)) in zip(ports[2:5], roles.items(), strict=True):
-            options = [*arguments, f"--dashboard-agent-listen-port={port}"]
+            # Nodes with one directory would remove each other's copies of a job's working directory.
+            place = f"--temp-dir={temporary / role}"
+            options = [*arguments, place, f"--dashboard-agent-listen-port={port}"]
             started.append(_start(options, {**environment, **variables}))
             nodes[role] = _await_node(started[-1], environment, known=set(nodes.values()))
         yield LoopbackCluster(environment, nodes)
