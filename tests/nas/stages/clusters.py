@@ -71,7 +71,7 @@ def loopback_cluster() -> Generator[LoopbackCluster]:
     nodes: dict[str, str] = {}
     try:
         for port, (role, (arguments, variables)) in zip(ports[2:5], roles.items(), strict=True):
-            # Nodes with one directory would remove each other's copies of a job's working directory.
+            # Nodes that share one would remove each other's copies of a job's working directory.
             place = f"--temp-dir={temporary / role}"
             options = [*arguments, place, f"--dashboard-agent-listen-port={port}"]
             started.append(_start(options, {**environment, **variables}))
