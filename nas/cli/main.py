@@ -16,7 +16,7 @@ from typing import Annotated
 
 import typer
 
-from nas.cli import comparing, latency, studies, watching
+from nas.cli import comparing, doctor, latency, studies, watching
 
 FAILED = 1
 USER_ERROR = 2
@@ -64,6 +64,7 @@ def _frame(
 
 studies.register(app)
 watching.register(app)
+doctor.register(app)
 comparing.register(app)
 latency.register(app)
 

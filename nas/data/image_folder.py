@@ -64,6 +64,36 @@ def load_image_folder(
         DatasetError: If a folder is missing or empty, a test class is unknown, or an image cannot
             be decoded.
     """
+    classes, parts = find_images(path, image_size)
+    assert image_size is not None
+    key = hashlib.sha256(repr((CACHE_VERSION, image_size)).encode())
+    for name, part in parts.items():
+        key.update(f"{name}\0{part.fingerprint}\0".encode())
+    folder = (cache or user_cache()) / f"image_folder-{key.hexdigest()[:32]}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        if not folder.is_dir():
+            decode_all(parts, classes, image_size, folder)
+    splits = {
+        name: Split(np.load(folder / f"{name}.npy", mmap_mode="r"), part.labels)
+        for name, part in parts.items()
+    }
+    digest = json.loads((folder / "content.json").read_text())["digest"]
+    return SourceDataset(classes, splits["train"], splits.get("test"), digest)
+
+
+def find_images(
+    path: Path | None, image_size: int | None
+) -> tuple[tuple[str, ...], dict[str, ImageFiles]]:
+    """Names of the classes, and the files of the parts train and test; nothing is decoded.
+
+    Args:
+        path: As of `load_image_folder`.
+        image_size: Likewise.
+
+    Raises:
+        DatasetError: If a folder is missing or empty, or a test class is unknown.
+    """
     if path is None:
         raise DatasetError(
             "image_folder: expected data.path, a folder with train/CLASS/*.jpg, got none"
@@ -79,20 +109,7 @@ def load_image_folder(
         if (path / name).is_dir():
             parts["test"] = list_images(path / name, classes)
             break
-    key = hashlib.sha256(repr((CACHE_VERSION, image_size)).encode())
-    for name, part in parts.items():
-        key.update(f"{name}\0{part.fingerprint}\0".encode())
-    folder = (cache or user_cache()) / f"image_folder-{key.hexdigest()[:32]}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        if not folder.is_dir():
-            decode_all(parts, classes, image_size, folder)
-    splits = {
-        name: Split(np.load(folder / f"{name}.npy", mmap_mode="r"), part.labels)
-        for name, part in parts.items()
-    }
-    digest = json.loads((folder / "content.json").read_text())["digest"]
-    return SourceDataset(classes, splits["train"], splits.get("test"), digest)
+    return classes, parts
 
 
 def user_cache() -> Path:

@@ -6,12 +6,16 @@ process whose JAX threads run can deadlock.
 
 import logging
 import os
+import secrets
 import socket
 
 import ray
 
 from nas.errors import WorkerError
 from nas.execution.base import one_line
+
+TOKEN_VARIABLES = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+"""Where Ray looks for a token before it looks in the home directory."""
 
 
 def start_ray(
@@ -22,6 +26,10 @@ def start_ray(
     log_to_driver: bool = False,
 ) -> None:
     """Makes Ray ready for this process; does nothing where it is already.
+
+    What is started here answers only to those who have its token: the user's own where one is in
+    the environment, else one that is drawn anew and that this process and its children know. Only
+    `RAY_AUTH_MODE=disabled` lets everybody in.
 
     Args:
         address: Of a running cluster. None takes `RAY_ADDRESS`, which `ray job submit` sets too,
@@ -41,6 +49,7 @@ def start_ray(
     where = address or os.environ.get("RAY_ADDRESS") or "local"
     try:
         if where == "local":
+            _draw_token()
             ray.init(
                 address="local",
                 num_cpus=cpus or len(os.sched_getaffinity(0)),
@@ -58,6 +67,16 @@ def start_ray(
         raise WorkerError(f"Ray could not be {told}: {one_line(problem)}{hint}") from problem
 
 
+def _draw_token() -> None:
+    """Chooses the token of a cluster that starts here, unless the user has.
+
+    Ray asks for one by itself from 2.59 on, and would draw it too, but keeps it in a file that
+    other users may read. Processes of the cluster inherit the environment.
+    """
+    if not any(os.environ.get(name) for name in TOKEN_VARIABLES):
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
 def _knock(address: str) -> None:
     """Raises OSError where nothing listens, which Ray itself takes minutes to find out."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
@@ -70,7 +89,9 @@ def stop_ray() -> None:
     ray.shutdown()
 
 
-def worker_environment(*, cpus: int | float, gpus: int | float) -> dict[str, str]:
+def worker_environment(
+    *, cpus: int | float, gpus: int | float, together: int = 1
+) -> dict[str, str]:
     """Environment variables that a worker's process starts with.
 
     glibc's allocator is told to keep memory instead of handing it back, which sped up supernet
@@ -79,6 +100,7 @@ def worker_environment(*, cpus: int | float, gpus: int | float) -> dict[str, str
     Args:
         cpus: The worker's share of the node's cores.
         gpus: The worker's share of its GPUs; JAX looks for none where it is 0.
+        together: How many of them compute as one.
     """
     threads = str(max(1, round(cpus)))
     environment = {
@@ -93,4 +115,6 @@ def worker_environment(*, cpus: int | float, gpus: int | float) -> dict[str, str
         environment["JAX_PLATFORMS"] = "cpu"
     elif gpus < 1:
         environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
+    if gpus == 0 and together > 1:
+        environment["JAX_CPU_COLLECTIVES_IMPLEMENTATION"] = "gloo"
     return environment

@@ -48,9 +48,8 @@ def train_on_ray(
         WorkerError: If training failed, with the worker's reason.
     """
     logging.getLogger("ray.train").setLevel(logging.ERROR)
-    variables = {**worker_environment(cpus=cpus_per_worker, gpus=gpus_per_worker), **environment}
-    if workers > 1 and not gpus_per_worker:
-        variables["JAX_CPU_COLLECTIVES_IMPLEMENTATION"] = "gloo"
+    ours = worker_environment(cpus=cpus_per_worker, gpus=gpus_per_worker, together=workers)
+    variables = {**ours, **environment}
     queue = Queue(actor_options={"num_cpus": 0})
     trainer = JaxTrainer(
         _work,
