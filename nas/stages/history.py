@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
@@ -22,24 +22,16 @@ LOSS_POINTS = 400
 
 
 def search_history(
-    evaluations: Sequence[Evaluation], surrogate: Sequence[Mapping[str, float | None]] = ()
+    evaluations: Sequence[Evaluation], surrogate: Sequence[SurrogatePoint] = ()
 ) -> SearchHistory:
     """The search in time.
 
     Args:
         evaluations: All of the search split, failed ones included, in the order of recording.
         surrogate: What the search noted of its accuracy surrogate under the study's metadata key
-            `SURROGATE`: mappings of `evaluations`, `spearman` (may be null) and
-            `mean_absolute_error`.
+            `SURROGATE`.
     """
-    points = tuple(
-        SurrogatePoint(
-            evaluations=int(point["evaluations"] or 0),
-            spearman=point["spearman"],
-            mean_absolute_error=float(point["mean_absolute_error"] or 0.0),
-        )
-        for point in surrogate
-    )
+    points = tuple(surrogate)
     if not evaluations:
         return SearchHistory(elapsed_s=(), surrogate=points)
     ends = np.array([datetime.fromisoformat(one.created_at).timestamp() for one in evaluations])

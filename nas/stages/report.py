@@ -22,6 +22,7 @@ from nas.report import (
     Member,
     ReportData,
     Roofline,
+    SurrogatePoint,
     Target,
     write_report,
 )
@@ -108,7 +109,9 @@ def report_data(study: Study, config: Config) -> ReportData:
         versions=versions(),
         stage_durations_s=durations_s,
         training=training_curve(study.training()),
-        history=search_history(study.evaluations("search"), study.metadata().get(SURROGATE, ())),
+        history=search_history(
+            study.evaluations("search"), study.kept(SURROGATE, list[SurrogatePoint]) or ()
+        ),
         energy=energy_estimate(config, durations_s),
     )
 

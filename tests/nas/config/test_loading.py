@@ -298,7 +298,7 @@ def test_a_missing_file_is_named(tmp_path: Path):
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path):
     (tmp_path / "config.yaml").write_bytes(b"\xff\xfe\x00")
-    assert "cannot be read" in refusal(tmp_path / "config.yaml")
+    assert "is not text in UTF-8" in refusal(tmp_path / "config.yaml")
 
 
 def test_only_the_first_mistakes_are_told_and_the_rest_counted():

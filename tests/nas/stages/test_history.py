@@ -78,8 +78,8 @@ def test_a_search_without_evaluations_has_no_history():
 
 
 def test_what_the_search_noted_of_its_surrogate_is_taken_over():
-    noted = [{"evaluations": 40, "spearman": None, "mean_absolute_error": 0.02}]
-    assert search_history([], noted).surrogate == (SurrogatePoint(40, None, 0.02),)
+    noted = SurrogatePoint(40, None, 0.02)
+    assert search_history([], [noted]).surrogate == (noted,)
 
 
 def test_the_training_curve_keeps_every_accuracy_and_thins_the_loss():
