@@ -133,6 +133,4 @@ _FIGURES = (
 def _check_positive(where: str, figures: Mapping[str, float | None]) -> None:
     for key, value in figures.items():
         if value is not None and not 0 < value < _LARGEST:
-            raise ValueError(
-                f"{where}: {key} must be positive and below {_LARGEST:g}, got {value}"
-            )
+            raise ValueError(f"{where}: {key} must be positive and below {_LARGEST:g}, got {value}")

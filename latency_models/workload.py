@@ -199,7 +199,7 @@ class Workload:
         """
         try:
             body = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"not a workload file: {error}") from error
         if not isinstance(body, dict) or body.get("format") != _FORMAT:
             raise ValueError(f"not a workload file: expected format {_FORMAT!r}")

@@ -7,10 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-
-def plain(text: str) -> str:
-    """The text without what a terminal would obey, such as the start of an escape sequence."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+from nas.errors import plain
 
 
 def _check_time(text: str) -> str:

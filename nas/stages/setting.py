@@ -15,7 +15,7 @@ from nas.execution.base import Executor
 from nas.execution.in_process import InProcessExecutor
 from nas.study import Study
 from nas.supernet.checkpoint import load_weights
-from nas.supernet.elastic import Weights
+from nas.supernet.elastic import Weights, weight_shapes
 from search_spaces.base import SearchSpace
 
 
@@ -55,7 +55,7 @@ class Setting:
     @cached_property
     def weights(self) -> Weights:
         """The trained shared weights, as NumPy arrays."""
-        return load_weights(self.checkpoints)
+        return load_weights(self.checkpoints, weight_shapes(self.space))
 
     @property
     def checkpoints(self) -> Path:

@@ -51,7 +51,10 @@ def top(**changes: Any) -> Callable[[dict[str, Any]], None]:
         (top(format="other"), 'expected "format": "ridgeline-architecture"'),
         (top(version=2), "version must be 1, got 2"),
         (top(space=None), "space must be a name, got None"),
-        (top(input_shape=[]), r"input_shape must be a list of positive integers, got \[\]"),
+        (
+            top(input_shape=[]),
+            r"input_shape must be a list of positive integers of at most 1048576, got \[\]",
+        ),
         (top(input_shape=[8, 8, True]), "input_shape must be a list of positive integers"),
         (top(input_shape=None), "input_shape must be a list of positive integers"),
         (top(blocks=[]), "blocks must be a list of at least one block"),
