@@ -81,7 +81,7 @@ def told(path: Path) -> Generator[None]:
         yield
     except StudyError:
         raise
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise StudyError(f"{path}/study.db: {error}") from error
     except OSError as error:
         raise StudyError(f"{error.filename or path}: {error.strerror or error}") from error

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 import jaxlib
 from jax import export
 
-
 _CUSTOM_CALL = re.compile(r"custom_call\b[^@\n]*@\"?([^\s(\"]+)")
 # Notes to the compiler; others run code of the process, with what the file hands them.
 _HARMLESS = {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"}
