@@ -9,7 +9,14 @@ from datetime import datetime
 import numpy as np
 
 from nas.records import Evaluation, TrainingStep
-from nas.report import Failure, SearchHistory, SurrogatePoint, TrainingPoint, Worker
+from nas.report import (
+    Failure,
+    Rollback,
+    SearchHistory,
+    SurrogatePoint,
+    TrainingPoint,
+    Worker,
+)
 from nas.supernet.validation import SAMPLED
 
 SURROGATE = "surrogate"
@@ -88,6 +95,18 @@ def training_curve(steps: Sequence[TrainingStep]) -> tuple[TrainingPoint, ...]:
         if accuracies:
             points.append(TrainingPoint(float(step.epoch), None, accuracies))
     return tuple(sorted(points, key=lambda point: point.epoch))
+
+
+def training_rollbacks(steps: Sequence[TrainingStep]) -> tuple[Rollback, ...]:
+    """Where the training went on after a collapse: the curve itself has only what was kept."""
+    found: list[Rollback] = []
+    before, epoch = 0.0, 0.0
+    for step in steps:
+        count = step.metrics.get("rollbacks", 0.0)
+        if count > before:
+            found.append(Rollback(epoch, step.metrics.get("rate_factor", 1.0)))
+        before, epoch = count, float(step.epoch)
+    return tuple(found)
 
 
 class _Clock:

@@ -246,9 +246,7 @@ def test_wrong_values_in_a_column_are_an_error_or_harmless(
     connection.execute("PRAGMA ignore_check_constraints = ON")
     with connection:
         last = f"(SELECT max(rowid) FROM {column[0]})"
-        connection.execute(
-            f"UPDATE {column[0]} SET {column[1]} = ? WHERE rowid = {last}", (value,)
-        )
+        connection.execute(f"UPDATE {column[0]} SET {column[1]} = ? WHERE rowid = {last}", (value,))
     connection.close()
     told = refusal(lambda: read_all(path), StudyError)
     if told:
