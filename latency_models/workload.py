@@ -87,6 +87,8 @@ __all__ = [
 
 _FORMAT = "latency_models.workload"
 _VERSION = 1
+# What a float holds exactly.
+_LARGEST = 1 << 53
 _WHOLE_NUMBERS = ("flops", "params", "groups")
 _SIDES = ("kernel", "stride")
 # Came after files had been written: a file has them only where they are not the default.
@@ -442,8 +444,11 @@ def _read_op(fields: dict[str, Any]) -> Op:
         numbers += sides if isinstance(sides, list) else [sides]
     numbers += [*fields["inputs"], *fields["output_shape"], *chain(*fields["input_shapes"])]
     for number in numbers:
-        if type(number) is not int:
-            raise TypeError(f"op {fields['name']!r}: expected whole numbers, got {number!r}")
+        if type(number) is not int or abs(number) >= _LARGEST:
+            raise TypeError(
+                f"op {fields['name']!r:.60}: expected whole numbers below {_LARGEST:,}, "
+                f"got {number!r:.60}"
+            )
     return Op(**{key: _as_tuple(value) for key, value in fields.items()})
 
 

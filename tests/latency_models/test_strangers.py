@@ -18,7 +18,8 @@ from onnx import TensorProto, helper
 
 from latency_models import DEVICES, Workload, read_onnx
 from latency_models.meta import load_predictor, load_pretrained, save_predictor
-from search_spaces import Architecture, MobileNetSpace
+from search_spaces.base import Architecture
+from search_spaces.mobilenet import MobileNetOptions, MobileNetSpace, MobileNetStage
 
 MEMORY_BYTES = 4 << 30
 VALUES = st.sampled_from(
@@ -71,7 +72,8 @@ def network() -> Workload:
 
 
 def architecture() -> Architecture:
-    space = MobileNetSpace.small(image_shape=(8, 8, 1), classes=10)
+    stages = [MobileNetStage(8, 2, "relu", squeeze_excite=True)]
+    space = MobileNetSpace(MobileNetOptions(stages, depths=[1, 2]), (8, 8, 1), 10)
     return space.decode(space.smallest)
 
 
