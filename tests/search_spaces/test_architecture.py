@@ -71,7 +71,7 @@ def top(**changes: Any) -> Callable[[dict[str, Any]], None]:
         (block(kernel="3"), r"blocks\[1\]\.kernel must be int, got '3'"),
         (block(kernel=3.0), r"blocks\[1\]\.kernel must be int, got 3\.0"),
         (block(kernel=True), r"blocks\[1\]\.kernel must be int, got True"),
-        (block(stride=-1), r"blocks\[1\]\.stride must be at least 0, got -1"),
+        (block(stride=-1), r"blocks\[1\]\.stride must be from 0 to 1048576, got -1"),
     ],
 )
 def test_a_changed_document_is_refused_with_the_place(
