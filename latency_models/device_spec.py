@@ -16,7 +16,7 @@ class CacheLevel:
     """A cache, all cores' together: its size, its bytes a second and its joules a byte.
 
     Raises:
-        ValueError: If a figure is not positive.
+        ValueError: If a figure is not positive, or senselessly large.
     """
 
     name: str
@@ -64,8 +64,8 @@ class DeviceSpec:
         sources: For each field, the document (URL) or the arithmetic behind it.
 
     Raises:
-        ValueError: If the kind is unknown, there is no peak at all, a figure is not positive, a
-            vector peak has no peak beside it, or a tile has only one side.
+        ValueError: If the kind is unknown, there is no peak at all, a figure is not positive or is
+            senselessly large, a vector peak has no peak beside it, or a tile has only one side.
     """
 
     name: str
@@ -111,6 +111,8 @@ class DeviceSpec:
         _check_positive(where, by_dtype | {name: getattr(self, name) for name in _FIGURES})
 
 
+# Beyond any hardware, and small enough for what is worked out from it.
+_LARGEST = 1e30
 _FIGURES = (
     "memory_bandwidth_bytes_per_s",
     "launch_overhead_s",
@@ -130,5 +132,5 @@ _FIGURES = (
 
 def _check_positive(where: str, figures: Mapping[str, float | None]) -> None:
     for key, value in figures.items():
-        if value is not None and not value > 0:
-            raise ValueError(f"{where}: {key} must be positive, got {value}")
+        if value is not None and not 0 < value < _LARGEST:
+            raise ValueError(f"{where}: {key} must be positive and below {_LARGEST:g}, got {value}")

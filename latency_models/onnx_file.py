@@ -21,6 +21,7 @@ import numpy as np
 from latency_models.graphs.fusing import join
 from latency_models.graphs.nodes import Graph
 from latency_models.graphs.onnx_elementwise import ELEMENTWISE
+from latency_models.graphs.onnx_functions import check_functions
 from latency_models.graphs.onnx_layers import LAYERS
 from latency_models.graphs.onnx_movement import MOVEMENT
 from latency_models.graphs.onnx_node import Handler, OnnxNode
@@ -100,7 +101,11 @@ def _load(path: Path) -> "ModelProto":
     if model.functions:
         from onnx import inliner
 
-        model = inliner.inline_local_functions(model)
+        try:
+            check_functions(model)
+            model = inliner.inline_local_functions(model)
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(f"{path}: {' '.join(str(error).split())}") from error
     return model
 
 

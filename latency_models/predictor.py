@@ -26,9 +26,17 @@ class Prediction:
 
     @staticmethod
     def from_log(mean: Float[np.ndarray, " n"], std: Float[np.ndarray, " n"]) -> "Prediction":
-        """From the mean and the standard deviation of the logarithm of the seconds."""
-        mean_s = np.exp(mean + std**2 / 2)
-        return Prediction(mean_s, mean_s * np.sqrt(np.expm1(std**2)))
+        """From the mean and the standard deviation of the logarithm of the seconds.
+
+        Raises:
+            ValueError: If they are not those of a latency, as a spoilt predictor's may be.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean_s = np.exp(mean + std**2 / 2)
+            std_s = mean_s * np.sqrt(np.expm1(std**2))
+        if not (np.isfinite(std_s) & (mean_s > 0)).all():
+            raise ValueError("latency predictor: what it predicts are no finite, positive seconds")
+        return Prediction(mean_s, std_s)
 
     @property
     def median_s(self) -> Float[np.ndarray, " n"]:

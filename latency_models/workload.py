@@ -87,8 +87,8 @@ __all__ = [
 
 _FORMAT = "latency_models.workload"
 _VERSION = 1
-_WHOLE_NUMBERS = ("flops", "params", "groups")
-_SIDES = ("kernel", "stride")
+# What a float holds exactly.
+_LARGEST = 1 << 53
 # Came after files had been written: a file has them only where they are not the default.
 _LATER = ("dilation", "weights_read")
 
@@ -199,7 +199,7 @@ class Workload:
         """
         try:
             body = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"not a workload file: {error}") from error
         if not isinstance(body, dict) or body.get("format") != _FORMAT:
             raise ValueError(f"not a workload file: expected format {_FORMAT!r}")
@@ -209,7 +209,14 @@ class Workload:
             )
         try:
             ops = tuple(_read_op(fields) for fields in body["ops"])
-            return Workload(ops, body["batch_size"], body["dtype"])
+            batch_size, dtype = body["batch_size"], body["dtype"]
+            if type(batch_size) is not int or not 0 < batch_size < _LARGEST:
+                raise TypeError(
+                    f"batch_size must be a positive whole number, got {batch_size!r:.60}"
+                )
+            if dtype not in DTYPE_BYTES:
+                raise TypeError(f"dtype must be one of {', '.join(DTYPE_BYTES)}, got {dtype!r:.60}")
+            return Workload(ops, batch_size, dtype)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"workload file: {error}") from error
 
@@ -437,13 +444,26 @@ def _check_inputs(ops: Sequence[Op]) -> None:
 
 
 def _read_op(fields: dict[str, Any]) -> Op:
-    numbers = [fields[key] for key in _WHOLE_NUMBERS]
-    for sides in [fields[key] for key in _SIDES] + [fields[key] for key in _LATER if key in fields]:
-        numbers += sides if isinstance(sides, list) else [sides]
-    numbers += [*fields["inputs"], *fields["output_shape"], *chain(*fields["input_shapes"])]
-    for number in numbers:
-        if type(number) is not int:
-            raise TypeError(f"op {fields['name']!r}: expected whole numbers, got {number!r}")
+    shapes = [fields["output_shape"], *fields["input_shapes"]]
+    sides = [fields[key] for key in ("kernel", "stride", "dilation") if key in fields]
+    least: dict[int, list[Any]] = {
+        -_LARGEST: fields["inputs"],
+        0: [fields["flops"], fields["params"], *chain(*shapes), fields.get("weights_read") or 0],
+        1: [fields["groups"], *chain(*(s if isinstance(s, list) else [s] for s in sides))],
+    }
+    for found in (fields["inputs"], fields["input_shapes"], *shapes):
+        if not isinstance(found, list):
+            raise TypeError(f"op {fields['name']!r:.60}: expected a list, got {found!r:.60}")
+    for key in ("name", "kind", "dtype"):
+        if not isinstance(fields[key], str):
+            raise TypeError(f"op {fields['name']!r:.60}: {key} must be text")
+    for low, numbers in least.items():
+        for number in numbers:
+            if type(number) is not int or not low <= number < _LARGEST:
+                raise TypeError(
+                    f"op {fields['name']!r:.60}: expected whole numbers from {low}, "
+                    f"got {number!r:.60}"
+                )
     return Op(**{key: _as_tuple(value) for key, value in fields.items()})
 
 

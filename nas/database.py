@@ -6,8 +6,9 @@ Reference: SQLite, "Write-Ahead Logging", https://www.sqlite.org/wal.html.
 import fcntl
 import os
 import sqlite3
+import stat
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from nas.errors import StudyError
@@ -16,6 +17,9 @@ APPLICATION_ID = 0x52444745
 """Marks an SQLite file as a study's: "RDGE" in ASCII."""
 
 SCHEMA_VERSION = 1
+
+WANDB = "wandb"
+"""The directory that Weights & Biases keeps in a study."""
 
 SCHEMA = """
 CREATE TABLE evaluations (
@@ -77,10 +81,38 @@ def told(path: Path) -> Generator[None]:
         yield
     except StudyError:
         raise
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise StudyError(f"{path}/study.db: {error}") from error
     except OSError as error:
         raise StudyError(f"{error.filename or path}: {error.strerror or error}") from error
+
+
+def check_files(path: Path) -> None:
+    """Looks for what makes opening a study directory read, write or wait somewhere else.
+
+    Raises:
+        StudyError: If a link in it leads out of it, or something is no file and no directory.
+    """
+    root = os.path.realpath(path)
+    for directory, names, files in os.walk(root):
+        for name in (*names, *files):
+            found = os.path.join(directory, name)
+            try:
+                mode = os.lstat(found).st_mode
+            except FileNotFoundError:
+                # Another process works here.
+                continue
+            if stat.S_ISLNK(mode):
+                if not os.path.realpath(found).startswith(root + os.sep):
+                    raise StudyError(
+                        f"{found}: expected a study without links to other places, this one leads "
+                        f"to {os.path.realpath(found)}"
+                    )
+            elif not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                raise StudyError(f"{found}: expected a file or a directory")
+        if directory == root and WANDB in names:
+            # Full of links to its own logs; nothing of ours is read or written there.
+            names.remove(WANDB)
 
 
 def acquire(path: Path) -> int:
@@ -131,6 +163,7 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
             raise StudyError(f"{path}: expected schema version {SCHEMA_VERSION}, got {version}")
+        _check_content(connection, path)
         if writable:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -138,3 +171,23 @@ def connect(path: Path, *, writable: bool) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _check_content(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuses a database of other tables than ours, or with triggers, views or damaged pages.
+
+    Reference: SQLite, "Defense Against The Dark Arts", https://www.sqlite.org/security.html.
+    """
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.execute("PRAGMA cell_size_check = ON")
+    listing = "SELECT type, name, tbl_name, sql FROM sqlite_master"
+    with closing(sqlite3.connect(":memory:")) as ours:
+        ours.executescript(SCHEMA)
+        expected = set(ours.execute(listing))
+    found = {tuple(row) for row in connection.execute(listing)}
+    if found != expected:
+        names = sorted({f"{kind} {name}" for kind, name, *_ in found ^ expected})
+        raise StudyError(f"{path}: expected a study's tables, other ones are {', '.join(names)}")
+    (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if state != "ok":
+        raise StudyError(f"{path}: is damaged: {' '.join(str(state).split())}")

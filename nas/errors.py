@@ -15,3 +15,8 @@ class StudyError(UserError):
 
 class WorkerError(UserError):
     """The workers of an executor cannot be started, or keep dying without a result."""
+
+
+def plain(text: str) -> str:
+    """The text without what a terminal would obey, such as the start of an escape sequence."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

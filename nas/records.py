@@ -1,8 +1,32 @@
-"""Rows of a study, as plain data."""
+"""Rows of a study, as plain data; the annotations are what a database from elsewhere must keep."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
+
+from nas.errors import plain
+
+
+def _check_time(text: str) -> str:
+    try:
+        time = datetime.fromisoformat(text)
+        time.timestamp()
+    except OverflowError:
+        raise ValueError("the year is out of range") from None
+    if time.tzinfo is None:
+        raise ValueError("expected a time with its zone")
+    return text
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Option = Annotated[int, Field(ge=0, lt=2**31)]
+Seconds = Annotated[float, Field(ge=0.0, le=1e10)]
+Latency = Annotated[float, Field(gt=0.0, le=1e10)]
+Time = Annotated[str, AfterValidator(_check_time)]
+Plain = Annotated[str, AfterValidator(plain)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +50,18 @@ class Evaluation:
     """
 
     id: int
-    genotype: tuple[int, ...]
+    genotype: tuple[Option, ...]
     split: Literal["search", "test"]
     status: Literal["ok", "failed"]
-    accuracy: float | None
-    loss: float | None
-    metrics: dict[str, float]
+    accuracy: Finite | None
+    loss: Finite | None
+    metrics: dict[str, Finite]
     seed: int
-    duration_s: float
-    worker: str
-    created_at: str
-    error: str | None
-    attempts: int
+    duration_s: Seconds
+    worker: Plain
+    created_at: Time
+    error: Plain | None
+    attempts: Annotated[int, Field(ge=1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +81,13 @@ class Measurement:
     """
 
     target: str
-    genotype: tuple[int, ...]
+    genotype: tuple[Option, ...]
     purpose: Literal["adapt", "verify"]
     status: Literal["ok", "noisy", "failed"]
-    latency_s: float | None
-    samples_s: tuple[float, ...] = ()
+    latency_s: Latency | None
+    samples_s: tuple[Latency, ...] = ()
     environment: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    error: str | None = None
+    error: Plain | None = None
     created_at: str = ""
 
 
@@ -82,8 +106,8 @@ class Stage:
 
     name: str
     status: Literal["running", "done"]
-    started_at: str
-    finished_at: str | None
+    started_at: Time
+    finished_at: Time | None
     summary: dict[str, Any]
     starts: int
 
@@ -93,5 +117,5 @@ class TrainingStep:
     """A point of the training curve."""
 
     step: int
-    epoch: int | float
-    metrics: dict[str, float]
+    epoch: Finite
+    metrics: dict[str, Finite]

@@ -20,12 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-import yaml
-
-from nas.database import acquire, connect, create_database, told
+from nas.database import acquire, check_files, connect, create_database, told
+from nas.decoding import Kind, check, read_json, read_row
 from nas.errors import StudyError
 from nas.execution.base import Outcome
 from nas.records import Evaluation, Measurement, Stage, TrainingStep
+from nas.yaml_text import YamlError, read_yaml_file, write_yaml
 
 DIRECTORIES = ("checkpoints", "predictors", "fronts", "export")
 
@@ -56,6 +56,7 @@ class Study:
         """
         with told(path):
             path.mkdir(parents=True, exist_ok=True)
+            check_files(path)
             lock = acquire(path)
             try:
                 if cls.exists(path):
@@ -78,12 +79,13 @@ class Study:
             read_only: Look without the lock, also while another process writes.
 
         Raises:
-            StudyError: If there is none, it is in use, or its database is damaged, foreign or of
-                another version.
+            StudyError: If there is none, it is in use, its database is damaged, foreign or of
+                another version, or a link leads out of it.
         """
         if not cls.exists(path):
             raise StudyError(f"{path}: expected a study directory, found no study.db in it")
         with told(path):
+            check_files(path)
             if read_only:
                 return cls(path, lock=None)
             lock = acquire(path)
@@ -116,12 +118,11 @@ class Study:
         """The resolved configuration, read from `config.yaml`."""
         with told(self.path):
             try:
-                config = yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
-            except yaml.YAMLError as error:
-                text = " ".join(str(error).split())
-                raise StudyError(f"{self.path}/config.yaml: not YAML: {text}") from None
+                config = read_yaml_file(self.path / "config.yaml")
+            except YamlError as error:
+                raise StudyError(f"{self.path}/config.yaml: {error}") from None
         if not isinstance(config, dict):
-            raise StudyError(f"{self.path}/config.yaml: expected a mapping, got {config!r}")
+            raise StudyError(f"{self.path}/config.yaml: expected a mapping, got {config!r:.60}")
         return config
 
     def write_config(self, config: Mapping[str, Any]) -> None:
@@ -172,24 +173,7 @@ class Study:
     def evaluations(self, split: Literal["search", "test"]) -> list[Evaluation]:
         """Every evaluation on a split, completed or failed, in the order of recording."""
         rows = self._read("SELECT * FROM evaluations WHERE split = ? ORDER BY id", (split,))
-        return [
-            Evaluation(
-                id=row["id"],
-                genotype=_genotype(row["genotype"]),
-                split=row["split"],
-                status=row["status"],
-                accuracy=row["accuracy"],
-                loss=row["loss"],
-                metrics=json.loads(row["metrics"]),
-                seed=row["seed"],
-                duration_s=row["duration_s"],
-                worker=row["worker"],
-                created_at=row["created_at"],
-                error=row["error"],
-                attempts=row["attempts"],
-            )
-            for row in rows
-        ]
+        return [read_row(Evaluation, row, self._where("evaluations")) for row in rows]
 
     def record_measurement(self, measurement: Measurement) -> None:
         """Writes down a latency; a newer one of the same network, target and purpose stands."""
@@ -216,20 +200,7 @@ class Study:
             "ORDER BY id",
             (target, purpose),
         )
-        return [
-            Measurement(
-                target=row["target"],
-                genotype=_genotype(row["genotype"]),
-                purpose=row["purpose"],
-                status=row["status"],
-                latency_s=row["latency_s"],
-                samples_s=tuple(json.loads(row["samples"])),
-                environment=json.loads(row["environment"]),
-                error=row["error"],
-                created_at=row["created_at"],
-            )
-            for row in rows
-        ]
+        return [read_row(Measurement, row, self._where("measurements")) for row in rows]
 
     def begin_stage(self, name: str) -> None:
         """Marks a stage as running from now, also one that was killed or is done over."""
@@ -267,17 +238,7 @@ class Study:
     def stages(self) -> list[Stage]:
         """Every stage begun so far, in the order of their first beginning."""
         rows = self._read("SELECT * FROM stages ORDER BY id")
-        return [
-            Stage(
-                name=row["name"],
-                status=row["status"],
-                started_at=row["started_at"],
-                finished_at=row["finished_at"],
-                summary=json.loads(row["summary"]),
-                starts=row["starts"],
-            )
-            for row in rows
-        ]
+        return [read_row(Stage, row, self._where("stages")) for row in rows]
 
     def record_training(self, step: int, epoch: int | float, metrics: Mapping[str, float]) -> None:
         """Writes down a point of the training curve; a step trained again replaces its row."""
@@ -293,7 +254,7 @@ class Study:
     def training(self) -> list[TrainingStep]:
         """The training curve, by step."""
         rows = self._read("SELECT * FROM training ORDER BY step")
-        return [TrainingStep(row["step"], row["epoch"], json.loads(row["metrics"])) for row in rows]
+        return [read_row(TrainingStep, row, self._where("training")) for row in rows]
 
     def set_metadata(self, key: str, value: Any) -> None:
         """Keeps a JSON value under a key."""
@@ -303,7 +264,25 @@ class Study:
     def metadata(self) -> dict[str, Any]:
         """Everything kept by `set_metadata`."""
         rows = self._read("SELECT key, value FROM metadata ORDER BY key")
-        return {row["key"]: json.loads(row["value"]) for row in rows}
+        return {
+            row["key"]: read_json(row["value"], self._where(f"metadata {row['key']}"))
+            for row in rows
+        }
+
+    def kept(self, key: str, kind: type[Kind]) -> Kind | None:
+        """What `set_metadata` kept under the key; None where there is nothing.
+
+        Raises:
+            StudyError: If it is of another kind than expected.
+        """
+        rows = self._read("SELECT value FROM metadata WHERE key = ?", (key,))
+        if not rows:
+            return None
+        where = self._where(f"metadata {key}")
+        return check(kind, read_json(rows[0]["value"], where), where)
+
+    def _where(self, what: str) -> str:
+        return f"{self.path}/study.db: {what}"
 
     def _read(self, query: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         with told(self.path):
@@ -316,18 +295,12 @@ class Study:
 
 def _write_config(path: Path, config: Mapping[str, Any]) -> None:
     partial = path / "config.yaml.partial"
-    partial.write_text(
-        yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True), encoding="utf-8"
-    )
+    partial.write_text(write_yaml(config), encoding="utf-8")
     partial.rename(path / "config.yaml")
 
 
 def _key(genotype: Sequence[int]) -> str:
     return json.dumps([int(option) for option in genotype], separators=(",", ":"))
-
-
-def _genotype(key: str) -> tuple[int, ...]:
-    return tuple(json.loads(key))
 
 
 def _json(value: Any) -> str:

@@ -28,6 +28,8 @@ Genotype: TypeAlias = Int[np.ndarray, " d"]
 Genotypes: TypeAlias = Int[np.ndarray, "n d"]
 
 ARCHITECTURE_VERSION = 1
+LARGEST = 1 << 20
+"""Size of anything that an architecture in a file may have; the largest networks have 2 ** 16."""
 STRICT: dict[str, Any] = {"extra": "forbid", "strict": True}
 """How a config's options of a space are read: no unknown keys, no conversions."""
 
@@ -92,8 +94,13 @@ class Architecture:
         """
         shape: tuple[int, ...] = (batch_size, *self.input_shape)
         chain: list[tuple[Op, ...]] = []
-        for block in self.blocks:
-            found = _block_ops(block, shape, dtype)
+        for slot, block in zip(self.slots, self.blocks, strict=True):
+            try:
+                found = _block_ops(block, shape, dtype)
+            except (ArithmeticError, IndexError, TypeError) as error:
+                raise ValueError(
+                    f"architecture: {slot}: no {block.kind} on an input of {shape}: {error}"
+                ) from error
             chain.append(found)
             shape = found[-1].output_shape if found else shape
         return Workload.chain(chain, batch_size=batch_size, dtype=dtype)
@@ -122,7 +129,7 @@ class Architecture:
         """
         try:
             document = json.loads(text)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f"architecture: expected JSON, got {error}") from None
         if not isinstance(document, Mapping) or document.get("format") != "ridgeline-architecture":
             raise ValueError('architecture: expected "format": "ridgeline-architecture"')
@@ -137,7 +144,8 @@ class Architecture:
         shape = document.get("input_shape")
         if not isinstance(shape, list) or not shape or not _is_int_list(shape):
             raise ValueError(
-                f"architecture: input_shape must be a list of positive integers, got {shape!r}"
+                "architecture: input_shape must be a list of positive integers of at most "
+                f"{LARGEST}, got {shape!r:.60}"
             )
         blocks = document.get("blocks")
         if not isinstance(blocks, list) or not blocks:
@@ -165,7 +173,7 @@ _FIELD_TYPES: dict[Any, type] = {
 
 
 def _is_int_list(values: list[Any]) -> bool:
-    return all(type(value) is int and value > 0 for value in values)
+    return all(type(value) is int and 0 < value <= LARGEST for value in values)
 
 
 def _block_from(position: int, document: Mapping[str, Any]) -> Block:
@@ -181,8 +189,8 @@ def _block_from(position: int, document: Mapping[str, Any]) -> Block:
     for key, value in given.items():
         if type(value) is not expected[key]:
             raise ValueError(f"{where}.{key} must be {expected[key].__name__}, got {value!r}")
-        if isinstance(value, int) and value < 0:
-            raise ValueError(f"{where}.{key} must be at least 0, got {value}")
+        if isinstance(value, int) and not 0 <= value <= LARGEST:
+            raise ValueError(f"{where}.{key} must be from 0 to {LARGEST}, got {value!r:.60}")
     return block(**given)
 
 

@@ -1,5 +1,6 @@
 """XLA through JAX, on JAX's default device: networks serialised by `jax.export`."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,24 @@ import jax.numpy as jnp
 import jaxlib
 from jax import export
 
+_CUSTOM_CALL = re.compile(r"custom_call\b[^@\n]*@\"?([^\s(\"]+)")
+# Notes to the compiler; others run code of the process, with what the file hands them.
+_HARMLESS = {"Sharding", "SPMDFullToShardShape", "SPMDShardToFullShape"}
+
 
 def load(
     path: Path, *, input_shape: tuple[int, ...], dtype: str, threads: int
 ) -> Callable[[], object]:
-    """Compiles the network; XLA sizes its thread pool by the affinity, which `threads` has set."""
+    """Compiles the network; XLA sizes its thread pool by the affinity, which `threads` has set.
+
+    Raises:
+        ValueError: If it is of another input, or calls code that is not XLA's own.
+    """
     del threads
     exported = export.deserialize(bytearray(path.read_bytes()))
+    called = set(_CUSTOM_CALL.findall(exported.mlir_module())) - _HARMLESS
+    if called:
+        raise ValueError(f"expected no calls out of XLA, got {', '.join(sorted(called))}")
     if len(exported.in_avals) != 1:
         raise ValueError(f"expected a function of one array, got one of {len(exported.in_avals)}")
     aval = exported.in_avals[0]

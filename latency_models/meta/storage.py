@@ -22,9 +22,13 @@ from latency_models.meta.model import MetaModel, SpecKnowledge, TargetInfo
 from latency_models.meta.op_features import FEATURES
 from latency_models.meta.posterior import Posterior
 from latency_models.meta.prior import KnownTarget
+from latency_models.op_counts import FORMS
 
 _METHOD = "meta_roofline"
 _VERSION = 3
+# Beyond what a fit gives: of standard deviations in log seconds, and of all other figures.
+_WIDEST = 100.0
+_MOST = 1e12
 _PREDICTOR = "predictor"
 _MODEL = "model"
 
@@ -108,25 +112,57 @@ def read_card(directory: Path) -> dict[str, Any]:
 
 
 def _predictor(body: Mapping[str, Any], arrays: _Arrays) -> MetaLatencyPredictor:
-    members = tuple(
-        Member(
-            entry["weight"],
-            entry["form"],
-            Posterior(
-                arrays[f"mean.{i}"],
-                arrays[f"covariance.{i}"],
-                entry["noise_std"],
-                entry["log_evidence"],
-            ),
-            entry["reference"],
-        )
-        for i, entry in enumerate(body["members"])
-    )
+    members = tuple(_member(i, entry, arrays) for i, entry in enumerate(body["members"]))
+    if not members:
+        raise ValueError("at least one member is needed")
     device = dict(body["device"])
     device["caches"] = tuple(CacheLevel(**cache) for cache in device["caches"])
-    return MetaLatencyPredictor(
-        DeviceSpec(**device), body["threads"], members, body["samples"], body["interval_scale"]
+    threads, samples = body["threads"], body["samples"]
+    for name, count in (("threads", 1 if threads is None else threads), ("samples", samples)):
+        if type(count) is not int or not 0 <= count < _MOST:
+            raise ValueError(f"{name} must be a whole number, got {count!r:.60}")
+    scale = _number(body, "interval_scale", low=1e-3, high=1e3)
+    return MetaLatencyPredictor(DeviceSpec(**device), threads, members, samples, scale)
+
+
+def _member(position: int, entry: Mapping[str, Any], arrays: _Arrays) -> Member:
+    mean, covariance = arrays[f"mean.{position}"], arrays[f"covariance.{position}"]
+    try:
+        np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        raise ValueError(f"covariance.{position} is none: it is not positive definite") from None
+    if not isinstance(entry["reference"], bool):
+        raise ValueError(f"reference must be true or false, got {entry['reference']!r:.60}")
+    return Member(
+        _number(entry, "weight", low=0, high=1),
+        _form(entry),
+        Posterior(
+            mean,
+            covariance,
+            _number(entry, "noise_std", low=0, high=_WIDEST),
+            _number(entry, "log_evidence", low=-_MOST, high=_MOST),
+        ),
+        entry["reference"],
     )
+
+
+def _number(entry: Mapping[str, Any], key: str, *, low: float, high: float) -> float:
+    """A figure of a file.
+
+    Raises:
+        KeyError: If it is missing.
+        ValueError: If it is no number, or beyond its limits.
+    """
+    value = entry[key]
+    if type(value) not in (int, float) or not low <= value <= high:
+        raise ValueError(f"{key} must be a number from {low:g} to {high:g}, got {value!r:.60}")
+    return value
+
+
+def _form(entry: Mapping[str, Any]) -> str:
+    if entry["form"] not in FORMS:
+        raise ValueError(f"form must be one of {', '.join(FORMS)}, got {entry['form']!r:.60}")
+    return entry["form"]
 
 
 def _model(body: Mapping[str, Any], arrays: _Arrays) -> MetaModel:
@@ -138,7 +174,8 @@ def _model(body: Mapping[str, Any], arrays: _Arrays) -> MetaModel:
         if found is not None:
             known = _known(found, arrays, f"with_spec.{i}")
             with_spec.append(SpecKnowledge(known, TargetInfo(**found["info"])))
-    scales = (body["zero_shot_scale"], body["few_shot_scale"])
+    names = ("zero_shot_scale", "few_shot_scale")
+    scales = (_number(body, name, low=1e-3, high=1e3) for name in names)
     return MetaModel(tuple(without_spec), tuple(with_spec), *scales)
 
 
@@ -152,7 +189,8 @@ def _known_arrays(key: str, known: KnownTarget) -> _Arrays:
 
 def _known(entry: Mapping[str, Any], arrays: _Arrays, key: str) -> KnownTarget:
     precision, weighted = arrays[f"{key}.precision"], arrays[f"{key}.weighted_mean"]
-    return KnownTarget(entry["name"], entry["form"], precision, weighted, entry["noise_std"])
+    noise_std = _number(entry, "noise_std", low=0, high=_WIDEST)
+    return KnownTarget(entry["name"], _form(entry), precision, weighted, noise_std)
 
 
 def _write(directory: Path, what: str, body: Mapping[str, Any], arrays: _Arrays) -> None:
@@ -173,8 +211,8 @@ def _write(directory: Path, what: str, body: Mapping[str, Any], arrays: _Arrays)
 def _load(directory: Path, what: str, read: Callable[[Mapping[str, Any], _Arrays], _Read]) -> _Read:
     path = directory / f"{what}.json"
     try:
-        body = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path}: expected JSON, {error}") from error
     if not isinstance(body, dict) or body.get("format") != f"latency_models.{what}":
         raise ValueError(f"{path}: not a {what}, expected format 'latency_models.{what}'")
@@ -187,20 +225,28 @@ def _load(directory: Path, what: str, read: Callable[[Mapping[str, Any], _Arrays
         raise ValueError(f"{arrays}: altered or incomplete, its digest is not that in {path.name}")
     try:
         return read(body, _read_arrays(arrays, content))
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: missing or unknown field {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _read_arrays(path: Path, content: bytes) -> _Arrays:
     try:
         arrays = load(content)
-    except SafetensorError as error:
-        raise ValueError(f"{path}: expected safetensors, {error}") from error
+    except (SafetensorError, KeyError, ValueError) as error:
+        # The last two are those of number formats that NumPy does not have.
+        raise ValueError(f"{path.name}: expected safetensors, {error}") from error
     p = len(FEATURES)
     for name, array in arrays.items():
         shape = (p,) if "mean" in name else (p, p)
-        if array.shape != shape:
-            raise ValueError(f"{path}: {name} is expected to have shape {shape}, got {array.shape}")
+        if array.shape != shape or array.dtype != np.float64:
+            raise ValueError(
+                f"{path.name}: {name} is expected to be float64 of shape {shape}, "
+                f"got {array.dtype} {array.shape}"
+            )
+        if not (np.abs(array) <= _MOST).all():
+            raise ValueError(f"{path.name}: {name} has entries that are no number below {_MOST:g}")
     return arrays
 
 

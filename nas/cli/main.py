@@ -17,10 +17,14 @@ from typing import Annotated
 import typer
 
 from nas.cli import comparing, doctor, latency, studies, watching
+from nas.errors import plain
 
 FAILED = 1
 USER_ERROR = 2
 INTERRUPTED = 130
+
+LONGEST = 2000
+"""Characters of a message; what came may be of any length."""
 
 OURS = ("nas.", "search_spaces.", "latency_models.")
 
@@ -130,7 +134,8 @@ def _one_line(error: Exception) -> str:
         text = f"{error.filename}: {error.strerror}"
     else:
         text = str(error) or type(error).__name__
-    return " ".join(text.split())
+    text = plain(" ".join(text.split()))
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def _tell(text: str) -> None:

@@ -75,6 +75,14 @@ Finetune = Annotated[
 ]
 
 
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Run the programs and use the server that the study's own config names."
+    ),
+]
+
+
 def register(app: typer.Typer) -> None:
     """Adds the commands to the command line."""
     app.command("run", rich_help_panel="Search")(run)
@@ -91,13 +99,15 @@ def register(app: typer.Typer) -> None:
     app.command("schema", rich_help_panel="Search")(schema)
 
 
-def run(source: Source, overrides: Overrides = None, output: Output = None) -> None:
+def run(
+    source: Source, overrides: Overrides = None, output: Output = None, trust: Trust = False
+) -> None:
     """Run a whole search, or continue one: train, adapt, search, verify, export, report.
 
     Stages that are complete are not run again, and no evaluation is repeated. A config with more
     targets than the study's, at the end of the list, adds them: all evaluations count for them too.
     """
-    with _open_or_create(source, overrides=overrides or (), output=output) as (study, config):
+    with _open_or_create(source, overrides or (), output, trust=trust) as (study, config):
         from nas.stages import STAGES
 
         for name, stage in STAGES.items():
@@ -106,27 +116,29 @@ def run(source: Source, overrides: Overrides = None, output: Output = None) -> N
         print(f"report: {(study.path / 'report.html').absolute()}")
 
 
-def train(source: Source, overrides: Overrides = None, output: Output = None) -> None:
+def train(
+    source: Source, overrides: Overrides = None, output: Output = None, trust: Trust = False
+) -> None:
     """Train the supernet; makes the study where a config is given."""
-    with _open_or_create(source, overrides=overrides or (), output=output) as (study, config):
+    with _open_or_create(source, overrides or (), output, trust=trust) as (study, config):
         _run_stage("train", study, config)
 
 
-def adapt(study_path: StudyPath) -> None:
+def adapt(study_path: StudyPath, trust: Trust = False) -> None:
     """Give every target a latency predictor, from its datasheet and a few measurements."""
-    with _open(study_path) as (study, config):
+    with _open(study_path, trust=trust) as (study, config):
         _run_stage("adapt", study, config)
 
 
-def search(study_path: StudyPath) -> None:
+def search(study_path: StudyPath, trust: Trust = False) -> None:
     """Search the accuracy-latency fronts of all targets at once."""
-    with _open(study_path) as (study, config):
+    with _open(study_path, trust=trust) as (study, config):
         _run_stage("search", study, config)
 
 
-def verify(study_path: StudyPath) -> None:
+def verify(study_path: StudyPath, trust: Trust = False) -> None:
     """Evaluate every member of every front on the test split, and measure it where possible."""
-    with _open(study_path) as (study, config):
+    with _open(study_path, trust=trust) as (study, config):
         _run_stage("verify", study, config)
 
 
@@ -137,6 +149,7 @@ def export(
     confidence: Confidence = None,
     formats: Format = None,
     finetune_epochs: Finetune = None,
+    trust: Trust = False,
 ) -> None:
     """Write networks as ONNX and StableHLO with weights, each checked against its logits.
 
@@ -154,7 +167,7 @@ def export(
         changes["formats"] = formats
     if finetune_epochs is not None:
         changes["finetune_epochs"] = finetune_epochs
-    with _open(study_path) as (study, config):
+    with _open(study_path, trust=trust) as (study, config):
         from nas.config import parse_config
 
         document = config.to_document()
@@ -172,7 +185,7 @@ def report(
     ] = False,
 ) -> None:
     """Write report.html anew."""
-    with _open(study_path) as (study, config):
+    with _open(study_path, trust=True) as (study, config):
         _run_stage("report", study, config, again=True)
         print(f"report: {(study.path / 'report.html').absolute()}")
         if figures:
@@ -213,7 +226,8 @@ def _run_stage(
 
 
 @contextmanager
-def _open(path: Path) -> Generator[tuple[Study, Config]]:
+def _open(path: Path, *, trust: bool) -> Generator[tuple[Study, Config]]:
+    """Opens a study; unless it is trusted, its config may not reach out of it."""
     from nas.config import parse_config
     from nas.study import Study
 
@@ -222,12 +236,34 @@ def _open(path: Path) -> Generator[tuple[Study, Config]]:
             f"{path}: expected a study directory; a config file is for `nas run` and `nas train`"
         )
     with Study.open(path) as study, _continuable(study):
-        yield study, parse_config(study.config, source=f"{path}/config.yaml")
+        config = parse_config(study.config, source=f"{path}/config.yaml")
+        if not trust:
+            _refuse_reaching_out(path, config)
+        yield study, config
+
+
+def _refuse_reaching_out(path: Path, config: Config) -> None:
+    """A study may come from anybody: that it is continued starts no program and uses no login."""
+    from nas.errors import StudyError
+
+    found = [
+        f"targets.{target.name} runs the program {' '.join(target.command)}"
+        for target in config.targets
+        if target.command
+    ]
+    mlflow = config.tracking.mlflow
+    if mlflow is not None and mlflow.uri is not None:
+        found.append(f"tracking.mlflow logs in to {mlflow.uri}")
+    if found:
+        raise StudyError(
+            f"{path}/config.yaml: {found[0]}; if you know where the study comes from, add --trust, "
+            "or give the config that it was made with instead of the study"
+        )
 
 
 @contextmanager
 def _open_or_create(
-    source: Path, *, overrides: Sequence[str], output: Path | None
+    source: Path, overrides: Sequence[str], output: Path | None, *, trust: bool
 ) -> Generator[tuple[Study, Config]]:
     if source.is_dir():
         if overrides or output is not None:
@@ -235,7 +271,7 @@ def _open_or_create(
                 f"--set and --output go with a config; the study {source} keeps the config "
                 "that it was made with"
             )
-        with _open(source) as opened:
+        with _open(source, trust=trust) as opened:
             yield opened
         return
     from nas.config import load_config
@@ -245,7 +281,8 @@ def _open_or_create(
     if output is not None:
         config = config.model_copy(update={"output": output})
     if Study.exists(config.output):
-        with _open(config.output) as (study, kept):
+        # What the study's config reaches out to, the config that is given here names as well.
+        with _open(config.output, trust=True) as (study, kept):
             if study.stages() and _adds_targets(kept, config):
                 study.write_config(config.to_document())
                 for stage in AFTER_TRAINING:

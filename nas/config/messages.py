@@ -51,12 +51,20 @@ PHRASES = {
 
 def describe(error: ValidationError, document: Mapping[str, Any]) -> str:
     """What is wrong with the document, unknown keys first: a misspelt one is often missing too."""
-    details = [item for item in error.errors() if item["type"] != "default_factory_not_called"]
+    details = [item for item in error.errors() if not _follows(item)]
     details.sort(key=lambda item: item["type"] not in UNKNOWN_KEY)
     shown = [_describe_one(item, document) for item in details[:MOST_SHOWN]]
     rest = len(details) - len(shown)
     more = f"; and {rest} more" if rest else ""
     return "; ".join(shown) + more
+
+
+def _follows(item: ErrorDetails) -> bool:
+    """Whether pydantic says it only because of another mistake, which it tells as well."""
+    if item["type"] == "too_short":
+        # Entries that are wrong are not counted.
+        return len(item["input"]) >= item.get("ctx", {})["min_length"]
+    return item["type"] == "default_factory_not_called"
 
 
 def _describe_one(item: ErrorDetails, document: Mapping[str, Any]) -> str:

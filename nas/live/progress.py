@@ -85,7 +85,7 @@ class StageProgress:
         last = done >= self._status.total
         if self._live is not None:
             if important:
-                self._console.print(f"{self._status.stage}: {text}")
+                self._console.print(f"{self._status.stage}: {text}", markup=False)
         elif important or last or now - self._last_line >= LINE_EVERY_S:
             self._last_line = now
             print(self._status.line(), file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from nas.errors import StudyError
+from nas.records import Plain, Time
 from nas.study import Study
 
 STAGE_NAMES = ("train", "adapt", "search", "verify", "export", "report")
@@ -34,17 +34,17 @@ class Status:
         updated_at: UTC, ISO 8601.
     """
 
-    stage: str
+    stage: Plain
     done: int
     total: int
     state: Literal["running", "stopped"] = "running"
-    text: str = ""
+    text: Plain = ""
     rate: float | None = None
-    rate_of: str = ""
+    rate_of: Plain = ""
     eta_s: float | None = None
-    hypervolume: Mapping[str, float] = field(default_factory=dict[str, float])
+    hypervolume: Mapping[Plain, float] = field(default_factory=dict[str, float])
     failures: int = 0
-    updated_at: str = ""
+    updated_at: Time = ""
 
     def line(self) -> str:
         """One line for a log."""
@@ -66,25 +66,10 @@ class Status:
         return found
 
     def to_document(self) -> dict[str, Any]:
-        """JSON types, which `from_document` reads; stamped with the time."""
+        """JSON types; stamped with the time."""
         document = {**asdict(self), "updated_at": datetime.now(UTC).isoformat(timespec="seconds")}
         unknown = self.eta_s is None or not math.isfinite(self.eta_s)
         return {**document, "eta_s": None if unknown else self.eta_s}
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any]) -> Status:
-        """Reads what `to_document` wrote.
-
-        Raises:
-            StudyError: If a field is missing, unknown, or of another kind than expected.
-        """
-        try:
-            status = cls(**document)
-            status.line()
-            datetime.fromisoformat(status.updated_at)
-        except (TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise StudyError(f"progress of the study: {error}") from None
-        return status
 
     def age_s(self, now: datetime) -> float:
         """Seconds since the status was written."""
@@ -93,8 +78,7 @@ class Status:
 
 def read_status(study: Study) -> Status | None:
     """What the run wrote last; None before its first stage that can say how far it is."""
-    document = study.metadata().get(KEY)
-    return None if document is None else Status.from_document(document)
+    return study.kept(KEY, Status)
 
 
 def duration(seconds: float) -> str:

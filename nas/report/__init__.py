@@ -4,7 +4,14 @@
 """
 
 from nas.report.data import DatasetSummary, Energy, Evaluation, ReportData
-from nas.report.history import Failure, SearchHistory, SurrogatePoint, TrainingPoint, Worker
+from nas.report.history import (
+    Failure,
+    Rollback,
+    SearchHistory,
+    SurrogatePoint,
+    TrainingPoint,
+    Worker,
+)
 from nas.report.html import render_report, write_report
 from nas.report.operators import Kernel, NetworkTimes, Roofline
 from nas.report.target import CONFIDENCES, Audit, Baseline, Member, Target
@@ -21,6 +28,7 @@ __all__ = [
     "Member",
     "NetworkTimes",
     "ReportData",
+    "Rollback",
     "Roofline",
     "SearchHistory",
     "SurrogatePoint",

@@ -8,7 +8,7 @@ is checked when it is built.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nas.report.history import SearchHistory, TrainingPoint
+from nas.report.history import Rollback, SearchHistory, TrainingPoint
 from nas.report.target import Target, check_accuracy
 from search_spaces.base import Decision
 
@@ -70,6 +70,7 @@ class ReportData:
     versions: Mapping[str, str] = field(default_factory=dict[str, str])
     stage_durations_s: Mapping[str, float] = field(default_factory=dict[str, float])
     training: tuple[TrainingPoint, ...] = ()
+    rollbacks: tuple[Rollback, ...] = ()
     history: SearchHistory | None = None
     energy: Energy | None = None
 

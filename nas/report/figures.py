@@ -12,7 +12,7 @@ from typing import Any
 
 from nas.errors import UserError
 from nas.report.data import ReportData
-from nas.report.history import TrainingPoint
+from nas.report.history import Rollback, TrainingPoint
 from nas.report.target import Member, Target
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8A8400")
@@ -69,7 +69,7 @@ def write_figures(directory: Path, data: ReportData) -> list[Path]:
     if advanced:
         figures["hypervolume"] = lambda axes: _hypervolume(axes, advanced)
     if any(point.accuracies for point in data.training):
-        figures["training"] = lambda axes: _training(axes, data.training)
+        figures["training"] = lambda axes: _training(axes, data.training, data.rollbacks)
     return draw_figures(directory, figures)
 
 
@@ -267,7 +267,7 @@ def _hypervolume(axes: Any, targets: Sequence[Target]) -> None:
     axes.legend(loc="lower right")
 
 
-def _training(axes: Any, training: Sequence[TrainingPoint]) -> None:
+def _training(axes: Any, training: Sequence[TrainingPoint], rollbacks: Sequence[Rollback]) -> None:
     names = list(dict.fromkeys(name for point in training for name in point.accuracies))
     for number, name in enumerate(names):
         points = [point for point in training if name in point.accuracies]
@@ -277,5 +277,7 @@ def _training(axes: Any, training: Sequence[TrainingPoint]) -> None:
             **series_style(number),
             label=name,
         )
+    for rollback in rollbacks:
+        axes.axvline(rollback.epoch, color="0.4", linestyle=":", linewidth=1)
     _name_axes(axes, "epoch", "accuracy, %")
     axes.legend(loc="lower right")

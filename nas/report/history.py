@@ -15,6 +15,17 @@ class TrainingPoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollback:
+    """A collapse of the training: the epoch from which it went on, and with what learning rate.
+
+    `rate_factor` is what the recipe's rate is multiplied by from then on.
+    """
+
+    epoch: float
+    rate_factor: float
+
+
+@dataclass(frozen=True, slots=True)
 class Worker:
     """A process that evaluated; `busy` is its share of each of the history's bins, 0..1."""
 

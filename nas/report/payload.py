@@ -45,6 +45,7 @@ def report_payload(data: ReportData) -> dict[str, Any]:
             {"epoch": point.epoch, "loss": point.loss, "accuracies": dict(point.accuracies)}
             for point in data.training
         ],
+        "rollbacks": [asdict(rollback) for rollback in data.rollbacks],
         "history": None if data.history is None else _history_payload(data.history),
     }
 

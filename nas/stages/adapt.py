@@ -22,7 +22,7 @@ from nas.config import Config, TargetConfig
 from nas.config.models import HOST
 from nas.errors import UserError
 from nas.live import StageProgress
-from nas.records import Measurement
+from nas.records import Measurement, Option
 from nas.stages.measuring import Measuring
 from nas.stages.setting import Setting, prepare_process
 from nas.study import Study
@@ -108,9 +108,9 @@ def _predictor(
 def _proposals(setting: Setting, target: TargetConfig, spec: DeviceSpec) -> list[tuple[int, ...]]:
     """The networks to measure; kept in the study, so that a killed stage asks for the same ones."""
     key = f"adapt.{target.name}"
-    kept = setting.study.metadata().get(key)
+    kept = setting.study.kept(key, list[tuple[Option, ...]])
     if kept is not None:
-        return [tuple(genotype) for genotype in kept]
+        return kept
     space = setting.space
     rng = np.random.default_rng([setting.config.seed, 3])
     candidates = np.unique(

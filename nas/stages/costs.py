@@ -11,12 +11,14 @@ from latency_models import EnergyPredictor, Prediction
 from latency_models.meta import MetaLatencyPredictor
 from latency_models.workload import CostTable
 from nas.config import TargetConfig
+from nas.errors import StudyError
 from nas.evolution.archive import Archive
 from nas.evolution.constraints import Constraint, parse_constraint, total_violation
 from nas.evolution.gain import Box
 from nas.evolution.goals import Goal
+from nas.records import Evaluation
 from nas.study import Study
-from search_spaces.base import SearchSpace
+from search_spaces.base import SearchSpace, check_genotypes
 
 OBJECTIVES: Mapping[str, str] = {
     "latency": "latency_s",
@@ -143,11 +145,23 @@ class TargetCosts:
         )
 
 
+def _genotypes(
+    study: Study, evaluations: Sequence[Evaluation], space: SearchSpace
+) -> Int[np.ndarray, "n d"]:
+    """The genotypes of evaluations, which are of the space."""
+    for one in evaluations:
+        try:
+            check_genotypes(np.array(one.genotype, dtype=np.int64), space.decisions)
+        except ValueError as error:
+            raise StudyError(f"{study.path}/study.db: evaluation {one.id}: {error}") from None
+    found = np.array([one.genotype for one in evaluations], dtype=np.int64)
+    return found.reshape(len(evaluations), len(space.decisions))
+
+
 def archive_of(study: Study, costs: TargetCosts, space: SearchSpace) -> tuple[Archive, list[int]]:
     """What the study has evaluated on the search split, and each entry's evaluation id."""
     done = [one for one in study.evaluations("search") if one.accuracy is not None]
-    genotypes = np.array([one.genotype for one in done], dtype=np.int64)
-    genotypes = genotypes.reshape(len(done), len(space.decisions))
+    genotypes = _genotypes(study, done, space)
     found, violation = costs(genotypes)
     archive = Archive(decisions=len(space.decisions), targets=len(costs.goals), goals=costs.goals)
     error = np.array([1.0 - (one.accuracy or 0.0) for one in done])

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 
 from nas.records import Evaluation, TrainingStep
-from nas.report import Failure, SearchHistory, SurrogatePoint, TrainingPoint, Worker
+from nas.report import (
+    Failure,
+    Rollback,
+    SearchHistory,
+    SurrogatePoint,
+    TrainingPoint,
+    Worker,
+)
 from nas.supernet.validation import SAMPLED
 
 SURROGATE = "surrogate"
@@ -22,24 +29,16 @@ LOSS_POINTS = 400
 
 
 def search_history(
-    evaluations: Sequence[Evaluation], surrogate: Sequence[Mapping[str, float | None]] = ()
+    evaluations: Sequence[Evaluation], surrogate: Sequence[SurrogatePoint] = ()
 ) -> SearchHistory:
     """The search in time.
 
     Args:
         evaluations: All of the search split, failed ones included, in the order of recording.
         surrogate: What the search noted of its accuracy surrogate under the study's metadata key
-            `SURROGATE`: mappings of `evaluations`, `spearman` (may be null) and
-            `mean_absolute_error`.
+            `SURROGATE`.
     """
-    points = tuple(
-        SurrogatePoint(
-            evaluations=int(point["evaluations"] or 0),
-            spearman=point["spearman"],
-            mean_absolute_error=float(point["mean_absolute_error"] or 0.0),
-        )
-        for point in surrogate
-    )
+    points = tuple(surrogate)
     if not evaluations:
         return SearchHistory(elapsed_s=(), surrogate=points)
     ends = np.array([datetime.fromisoformat(one.created_at).timestamp() for one in evaluations])
@@ -96,6 +95,18 @@ def training_curve(steps: Sequence[TrainingStep]) -> tuple[TrainingPoint, ...]:
         if accuracies:
             points.append(TrainingPoint(float(step.epoch), None, accuracies))
     return tuple(sorted(points, key=lambda point: point.epoch))
+
+
+def training_rollbacks(steps: Sequence[TrainingStep]) -> tuple[Rollback, ...]:
+    """Where the training went on after a collapse: the curve itself has only what was kept."""
+    found: list[Rollback] = []
+    before, epoch = 0.0, 0.0
+    for step in steps:
+        count = step.metrics.get("rollbacks", 0.0)
+        if count > before:
+            found.append(Rollback(epoch, step.metrics.get("rate_factor", 1.0)))
+        before, epoch = count, float(step.epoch)
+    return tuple(found)
 
 
 class _Clock:

@@ -32,10 +32,11 @@ def versions() -> dict[str, str]:
 
 def stage_durations(stages: Sequence[Stage]) -> dict[str, float]:
     """Seconds of every complete stage."""
+    found = {
+        stage.name: stage.summary.get("duration_s") for stage in stages if stage.status == "done"
+    }
     return {
-        stage.name: float(stage.summary["duration_s"])
-        for stage in stages
-        if stage.status == "done" and "duration_s" in stage.summary
+        name: float(seconds) for name, seconds in found.items() if isinstance(seconds, int | float)
     }
 
 

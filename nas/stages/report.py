@@ -22,6 +22,7 @@ from nas.report import (
     Member,
     ReportData,
     Roofline,
+    SurrogatePoint,
     Target,
     write_report,
 )
@@ -30,7 +31,7 @@ from nas.stages import fronts
 from nas.stages.adapt import load_predictors
 from nas.stages.costs import TargetCosts, archive_of
 from nas.stages.fronts import INTERVAL_LEVEL, fronts_of
-from nas.stages.history import SURROGATE, search_history, training_curve
+from nas.stages.history import SURROGATE, search_history, training_curve, training_rollbacks
 from nas.stages.operators import roofline_of
 from nas.stages.provenance import energy_estimate, environment, stage_durations, versions
 from nas.stages.setting import Setting
@@ -87,7 +88,7 @@ def report_data(study: Study, config: Config) -> ReportData:
         )
         for position, front in enumerate(fronts_of(study, config, costs, space))
     )
-    durations_s = stage_durations(study.stages())
+    durations_s, steps = stage_durations(study.stages()), study.training()
     return ReportData(
         study_name=config.name,
         study_path=str(study.path),
@@ -107,8 +108,11 @@ def report_data(study: Study, config: Config) -> ReportData:
         seeds={"seed": config.seed},
         versions=versions(),
         stage_durations_s=durations_s,
-        training=training_curve(study.training()),
-        history=search_history(study.evaluations("search"), study.metadata().get(SURROGATE, ())),
+        training=training_curve(steps),
+        rollbacks=training_rollbacks(steps),
+        history=search_history(
+            study.evaluations("search"), study.kept(SURROGATE, list[SurrogatePoint]) or ()
+        ),
         energy=energy_estimate(config, durations_s),
     )
 

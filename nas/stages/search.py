@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,15 @@ from nas.tracking import check_tracking, open_tracker
 from search_spaces.base import SearchSpace
 
 _BEGUN = "search_begun"
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """For which targets the study was searched last, and what it held of others before."""
+
+    targets: list[str]
+    known: int
+
 
 INITIAL = 16
 """Networks that a guided search begins with, unless the config says how many."""
@@ -205,19 +214,19 @@ def _known(study: Study, config: Config) -> int:
     They were made for other targets, and count for these: accuracy does not depend on the target.
     """
     names = [target.name for target in config.targets]
-    begun: dict[str, Any] | None = study.metadata().get(_BEGUN)
-    if begun is not None and begun["targets"] == names:
-        return int(begun["known"])
+    begun = study.kept(_BEGUN, _Begun)
+    if begun is not None and begun.targets == names:
+        return begun.known
     known = 0 if begun is None else len(study.evaluations("search"))
-    study.set_metadata(_BEGUN, {"targets": names, "known": known})
+    study.set_metadata(_BEGUN, asdict(_Begun(names, known)))
     return known
 
 
 def _note_quality(study: Study, quality: Sequence[SurrogateQuality]) -> None:
     """Writes down how good the accuracy surrogate was, beside what an interrupted run noted."""
-    noted = {point["evaluations"]: point for point in study.metadata().get(SURROGATE, ())}
-    new = {point.evaluations: asdict(point) for point in quality}
-    study.set_metadata(SURROGATE, [point for _, point in sorted((noted | new).items())])
+    before = study.kept(SURROGATE, list[SurrogateQuality]) or []
+    points = {point.evaluations: point for point in (*before, *quality)}
+    study.set_metadata(SURROGATE, [asdict(point) for _, point in sorted(points.items())])
 
 
 def _statement(target: TargetConfig, violation: float) -> str:

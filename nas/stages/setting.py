@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,7 +15,7 @@ from nas.execution.base import Executor
 from nas.execution.in_process import InProcessExecutor
 from nas.study import Study
 from nas.supernet.checkpoint import load_weights
-from nas.supernet.elastic import Weights
+from nas.supernet.elastic import Weights, weight_shapes
 from search_spaces.base import SearchSpace
 
 
@@ -54,7 +55,7 @@ class Setting:
     @cached_property
     def weights(self) -> Weights:
         """The trained shared weights, as NumPy arrays."""
-        return load_weights(self.checkpoints)
+        return load_weights(self.checkpoints, weight_shapes(self.space))
 
     @property
     def checkpoints(self) -> Path:
@@ -63,9 +64,9 @@ class Setting:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of workers: compiled functions are kept in the study and shared by its processes."""
+        """Of workers: compiled functions are kept, and shared by all processes and studies."""
         return {
-            "JAX_COMPILATION_CACHE_DIR": str((self.study.path / "compilation_cache").absolute()),
+            "JAX_COMPILATION_CACHE_DIR": str(compilation_cache()),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         }
 
@@ -101,8 +102,21 @@ class Setting:
         )
 
 
+def compilation_cache() -> Path:
+    """Where compiled functions are kept: with the user and not in the study.
+
+    What is loaded from there is executed, and a study may come from somebody else. The variable
+    JAX_COMPILATION_CACHE_DIR names another place, such as one that all nodes of a cluster see.
+    """
+    chosen = os.environ.get("JAX_COMPILATION_CACHE_DIR")
+    if chosen:
+        return Path(chosen).absolute()
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(caches).absolute() / "ridgeline" / "compiled"
+
+
 def prepare_process(setting: Setting) -> None:
-    """Starts Ray where the config asks for it, then shares the study's compiled functions.
+    """Starts Ray where the config asks for it, then shares compiled functions.
 
     Ray has to be running before the process's first JAX computation.
     """

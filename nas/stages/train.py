@@ -42,6 +42,10 @@ def train(study: Study, config: Config) -> None:
                 return
             if isinstance(progress, Rollback):
                 study.discard_training(after=progress.to_step)
+                tracker.log(
+                    progress.step,
+                    {"rolled_back_to": progress.to_step, "rate_factor": progress.rate_factor},
+                )
                 bar.update(progress.to_step, str(progress), important=True)
                 return
             text = f"epoch {progress.epoch:.1f}/{config.train.epochs}  loss {progress.loss:.3f}"

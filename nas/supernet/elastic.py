@@ -69,6 +69,12 @@ def initial_weights(space: SearchSpace, *, seed: int) -> Weights:
     return nnx.to_pure_dict(nnx.state(supernet, nnx.Param))["slots"]
 
 
+def weight_shapes(space: SearchSpace) -> Weights:
+    """Shapes and dtypes of the shared weights, without the weights."""
+    supernet = nnx.eval_shape(lambda: Supernet(space, rngs=nnx.Rngs(0)))
+    return nnx.to_pure_dict(nnx.state(supernet, nnx.Param))["slots"]
+
+
 @lru_cache(maxsize=4096)
 def block_definition(
     block: Hashable, mode: Mode, implementation: Implementation | None

@@ -7,6 +7,9 @@ import os
 import secrets
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Annotated
+
+from pydantic import Field
 
 from nas.config import Config, TrackingConfig
 from nas.errors import UserError
@@ -18,6 +21,8 @@ PACKAGES = {"tensorboard": "tensorboardX", "wandb": "wandb", "mlflow": "mlflow"}
 """What each tracker imports; the extra that brings it has the tracker's name."""
 RUN_KEY = "tracking.run"
 """The key of the study's metadata under which the run's identifier is kept."""
+Identifier = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+"""As `secrets.token_hex` makes it: it goes into a query and into paths."""
 
 
 class TrackingError(UserError):
@@ -82,7 +87,7 @@ def _trackers(study: Study, config: Config, stage: str) -> list[Tracker]:
         found.append(BackgroundTracker("tensorboard", lambda: TensorBoardTracker(events)))
     if wandb is None and mlflow is None:
         return found
-    identifier = study.metadata().get(RUN_KEY) or secrets.token_hex(8)
+    identifier = study.kept(RUN_KEY, Identifier) or secrets.token_hex(8)
     study.set_metadata(RUN_KEY, identifier)
     if wandb is not None:
         found.append(

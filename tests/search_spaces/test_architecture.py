@@ -51,7 +51,10 @@ def top(**changes: Any) -> Callable[[dict[str, Any]], None]:
         (top(format="other"), 'expected "format": "ridgeline-architecture"'),
         (top(version=2), "version must be 1, got 2"),
         (top(space=None), "space must be a name, got None"),
-        (top(input_shape=[]), r"input_shape must be a list of positive integers, got \[\]"),
+        (
+            top(input_shape=[]),
+            r"input_shape must be a list of positive integers of at most 1048576, got \[\]",
+        ),
         (top(input_shape=[8, 8, True]), "input_shape must be a list of positive integers"),
         (top(input_shape=None), "input_shape must be a list of positive integers"),
         (top(blocks=[]), "blocks must be a list of at least one block"),
@@ -68,7 +71,7 @@ def top(**changes: Any) -> Callable[[dict[str, Any]], None]:
         (block(kernel="3"), r"blocks\[1\]\.kernel must be int, got '3'"),
         (block(kernel=3.0), r"blocks\[1\]\.kernel must be int, got 3\.0"),
         (block(kernel=True), r"blocks\[1\]\.kernel must be int, got True"),
-        (block(stride=-1), r"blocks\[1\]\.stride must be at least 0, got -1"),
+        (block(stride=-1), r"blocks\[1\]\.stride must be from 0 to 1048576, got -1"),
     ],
 )
 def test_a_changed_document_is_refused_with_the_place(

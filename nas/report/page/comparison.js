@@ -157,7 +157,7 @@ function comparedFigures(view, ids) {
       html(
         "tr",
         {},
-        ["", ...ids.map((id) => `Network ${id}`), "Difference"].map((text) =>
+        ["Figure", ...ids.map((id) => `Network ${id}`), "Difference"].map((text) =>
           html("th", { scope: "col" }, text),
         ),
       ),

@@ -54,13 +54,22 @@ function trainingSeries(training) {
   ];
 }
 
-function trainingCharts(training) {
+function rollbackWords(rollbacks) {
+  if (!rollbacks.length) return null;
+  const each = rollbacks.map((r) => `epoch ${significant(r.epoch, 2)} with ${plainNumber(r.rate_factor)}`);
+  return `Collapsed and went on from ${list(each)} times the learning rate.`;
+}
+
+function trainingCharts(training, rollbacks) {
   const charts = [];
+  const marks = rollbacks.map((r) => ({ at: r.epoch, text: "rolled back" }));
   const loss = training.filter((point) => point.loss !== null).map((point) => [point.epoch, point.loss]);
   if (loss.length)
     charts.push(
       lineChart({
         title: "Supernet training: loss",
+        note: rollbackWords(rollbacks),
+        marks,
         label: `Loss goes from ${significant(loss[0][1])} to ${significant(loss.at(-1)[1])}.`,
         series: [{ series: 0, points: loss }],
         xLabel: "epoch",
@@ -77,6 +86,7 @@ function trainingCharts(training) {
         title: "Supernet training: accuracy",
         note: `On images of the search split, with the shared weights. In the end: ${list(last)}.`,
         label: `Accuracy by epoch. In the end: ${list(last)}.`,
+        marks,
         series,
         xLabel: "epoch",
         yLabel: "accuracy",

@@ -148,33 +148,41 @@ function failuresCard(history) {
   );
 }
 
-function surrogateChart(history) {
+// Two charts: the error is a matter of points, the correlation one of tenths.
+function surrogateCharts(history) {
   const points = history ? history.surrogate : [];
-  if (!points.length) return null;
+  if (!points.length) return [];
   const ranked = points.filter((p) => p.spearman !== null).map((p) => [p.evaluations, p.spearman]);
-  return lineChart({
-    title: "Accuracy surrogate",
-    note: `How well it knew networks before they were evaluated. Its mean error was ${percent(points.at(-1).mean_absolute_error)} in the end.`,
-    label: `Rank correlation and error of the surrogate over ${plural(points.length, "refit")}.`,
-    series: [
-      { series: 0, text: "Spearman’s ρ", points: ranked },
-      {
-        series: 1,
-        text: "mean absolute error",
-        points: points.map((p) => [p.evaluations, p.mean_absolute_error]),
-      },
-    ],
-    xLabel: "evaluations",
-    yLabel: "",
-  });
+  const errors = points.map((p) => [p.evaluations, p.mean_absolute_error]);
+  const over = `over ${plural(points.length, "refit")}`;
+  return [
+    ranked.length > 0 &&
+      lineChart({
+        title: "Accuracy surrogate: ranking",
+        note: "How well it ordered networks by accuracy before they were evaluated; 1 is a perfect order.",
+        label: `Rank correlation of the surrogate ${over}; in the end ${ranked.at(-1)[1].toFixed(2)}.`,
+        series: [{ series: 0, points: ranked }],
+        xLabel: "evaluations",
+        yLabel: "Spearman’s ρ",
+      }),
+    lineChart({
+      title: "Accuracy surrogate: error",
+      note: `How far off it was before they were evaluated, in the mean; ${percent(errors.at(-1)[1])} in the end.`,
+      label: `Mean absolute error of the surrogate ${over}; in the end ${percent(errors.at(-1)[1])}.`,
+      series: [{ series: 1, points: errors }],
+      xLabel: "evaluations",
+      yLabel: "mean absolute error",
+      yFormat: sharePercent,
+    }),
+  ];
 }
 
-function historySection(views, history, training) {
+function historySection(views, history, training, rollbacks) {
   const charts = [
     hypervolumesChart(views, history),
     history && html("div", { class: "stack" }, workersChart(history), failuresCard(history)),
-    ...trainingCharts(training),
-    surrogateChart(history),
+    ...trainingCharts(training, rollbacks),
+    ...surrogateCharts(history),
   ].filter(Boolean);
   return charts.length ? [html("h2", {}, "How it went"), html("div", { class: "pair" }, charts)] : [];
 }

@@ -58,8 +58,17 @@ const seriesKey = (line) =>
     (line.dots || !line.step) && svg("path", { class: "curve-dot", d: seriesShape(line.series, 3) }),
   );
 
+// A vertical line where something happened.
+const eventMark = (at, [bottom, top], text) =>
+  svg(
+    "g",
+    { class: "limit event" },
+    svg("line", { x1: at, x2: at, y1: bottom, y2: top }),
+    svg("text", { x: at + 5, y: top + 10 }, text),
+  );
+
 // `series` holds {series: its number or a class, text, points: [[x, y]], band: [[x, low, high]], step, dots}, or is a function that
-// returns them, as `xLabel` may be; `controls` is given what draws the chart anew.
+// returns them, as `xLabel` may be; `marks` are events {at: x, text}; `controls` is given what draws the chart anew.
 function lineChart({
   title,
   note,
@@ -70,6 +79,7 @@ function lineChart({
   xFormat,
   yFormat = plainNumber,
   xScale = linearScale,
+  marks = [],
   controls,
 }) {
   const holder = html("div", { class: "plot" });
@@ -91,6 +101,7 @@ function lineChart({
         "svg",
         { width, height, role: "img", "aria-label": label },
         axes({ x, y, width, height, margin: NARROW_MARGIN, xLabel: named, yLabel, xFormat, yFormat }),
+        marks.map((mark) => eventMark(x(mark.at), yRange, mark.text)),
         lines.map((line) =>
           seriesMarks(
             line,

@@ -38,14 +38,17 @@ function memberMarks(view, { x, y }) {
   );
 }
 
-// The smallest and the largest network, ringed and named, wherever they lie.
+// The smallest and the largest network, ringed and named, where they lie in view.
 function baselineMarks(view, { x, y, width }) {
+  const inside = (value, [low, high]) => value >= low && value <= high;
   return svg(
     "g",
     { class: "baselines", "aria-hidden": "true", "clip-path": "url(#front-clip)" },
     view.target.baselines.map((b) => {
       const i = view.position.get(b.id);
-      const [px, py] = [x(view.target.latency_s[i]), y(view.evaluations.accuracy[i])];
+      const [seconds, accuracy] = [view.target.latency_s[i], view.evaluations.accuracy[i]];
+      if (!inside(seconds, x.domain) || !inside(accuracy, y.domain)) return null;
+      const [px, py] = [x(seconds), y(accuracy)];
       const left = px > width - 110;
       return [
         svg("path", { d: "M0 -11L10 7H-10Z", transform: `translate(${px} ${py})` }),

@@ -164,7 +164,7 @@ heading();
 tabs();
 const together = overlayChart(views, openNetwork);
 if (together) byName("all").append(html("h2", {}, "All targets"), together);
-byName("history").append(...historySection(views, data.history, data.training));
+byName("history").append(...historySection(views, data.history, data.training, data.rollbacks));
 byName("study").append(
   html("h2", {}, "The study"),
   html(

@@ -298,7 +298,7 @@ def test_a_missing_file_is_named(tmp_path: Path):
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path):
     (tmp_path / "config.yaml").write_bytes(b"\xff\xfe\x00")
-    assert "cannot be read" in refusal(tmp_path / "config.yaml")
+    assert "is not text in UTF-8" in refusal(tmp_path / "config.yaml")
 
 
 def test_only_the_first_mistakes_are_told_and_the_rest_counted():
@@ -314,3 +314,19 @@ def test_equal_spaces_are_equal_configs_however_they_are_written():
     whole = parse_config(document(space=short.to_document()["space"]), source="test")
     assert isinstance(short, Config)
     assert short == whole
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("targets.0.objectives=[speed]", "targets.0.objectives.0 must be one of"),
+        ("export.formats=[pdf]", "export.formats.0 must be one of"),
+        ("targets=[5]", "targets.0 must be a mapping, got 5"),
+    ],
+)
+def test_a_list_is_not_said_to_be_short_because_an_entry_is_wrong(write, override: str, told: str):
+    message = refusal(write(MINIMAL), override)
+    assert told in message
+    assert "or more entries" not in message
+    empty = override.partition("=")[0]
+    assert "must have 1 or more entries, got []" in refusal(write(MINIMAL), f"{empty}=[]")

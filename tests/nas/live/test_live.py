@@ -132,7 +132,7 @@ def test_the_screen_says_when_a_run_is_silent_or_stopped(study):
 )
 def test_a_status_that_is_not_one_is_a_mistake_of_the_study(study, document):
     study.set_metadata("progress", document)
-    with pytest.raises(StudyError, match="progress of the study"):
+    with pytest.raises(StudyError, match="metadata progress"):
         read_status(study)
 
 

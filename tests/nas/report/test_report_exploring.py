@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from nas.report import CONFIDENCES
+from nas.report import CONFIDENCES, Rollback
 from tests.nas.report.made_up import make_architecture
 
 
@@ -114,6 +114,13 @@ def test_how_the_search_went_is_told(make_report, open_report):
     page.click("text=Over wall time")
     assert "time, seconds" in (page.text_content("#history .axis-title >> nth=0") or "")
     assert "About 2.0 Wh" in page.inner_text("#study")
+
+
+def test_a_collapse_of_the_training_is_marked_and_told(make_report, open_report):
+    page = open_report(make_report(40, rollbacks=(Rollback(3.0, 0.5),)))
+    told = "Collapsed and went on from epoch 3.0 with 0.5 times the learning rate."
+    assert told in page.inner_text("#history")
+    assert page.locator("#history .event").count() == 2
 
 
 def test_a_report_without_history_or_operators_is_still_drawn(make_report, open_report):

@@ -25,12 +25,15 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shortest = config.jax_persistent_cache_min_compile_time_secs
     # JAX decides at its first compilation whether it has a cache.
     compilation_cache.reset_cache()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
-        with pytest.raises(SystemExit) as ended:
-            main(["run", "tiny.yaml"])
-    assert ended.value.code == 0
-    yield place / "runs/tiny"
+    with pytest.MonkeyPatch.context() as kept:
+        # All tests and the processes that they start compile once.
+        kept.setenv("JAX_COMPILATION_CACHE_DIR", str(place / "compiled"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(place)
+            with pytest.raises(SystemExit) as ended:
+                main(["run", "tiny.yaml"])
+        assert ended.value.code == 0
+        yield place / "runs/tiny"
     jax.config.update("jax_compilation_cache_dir", cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", shortest)
     compilation_cache.reset_cache()

@@ -8,6 +8,7 @@ import pytest
 
 from nas.study import Study
 from nas.supernet.trainer import SupernetTrainer
+from tests.nas.tracking.events import read_events
 
 
 def test_a_rolled_back_collapse_is_in_the_curve_the_summary_and_the_progress(
@@ -37,3 +38,10 @@ def test_a_rolled_back_collapse_is_in_the_curve_the_summary_and_the_progress(
     assert (summary["rollbacks"], summary["rate_factor"]) == (1, 0.5)
     assert [point.epoch for point in curve] == [1, 2, 3, 4]
     assert [point.metrics.get("rollbacks", 0) for point in curve] == [0, 0, 1, 1]
+    names = {"train/rolled_back_to", "train/rate_factor"}
+    sent = [event for event in read_events(study / "tensorboard/train") if event.scalars]
+    told_first = [(event.step, event.scalars) for event in sent if names & event.scalars.keys()]
+    assert told_first[:2] == [
+        (last, {"train/rolled_back_to": last // 2}),
+        (last, {"train/rate_factor": 0.5}),
+    ]

@@ -6,8 +6,14 @@ from typing import Any
 import pytest
 
 from nas.records import Evaluation, TrainingStep
-from nas.report import Failure, SurrogatePoint
-from nas.stages.history import BINS, LOSS_POINTS, search_history, training_curve
+from nas.report import Failure, Rollback, SurrogatePoint
+from nas.stages.history import (
+    BINS,
+    LOSS_POINTS,
+    search_history,
+    training_curve,
+    training_rollbacks,
+)
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -78,8 +84,17 @@ def test_a_search_without_evaluations_has_no_history():
 
 
 def test_what_the_search_noted_of_its_surrogate_is_taken_over():
-    noted = [{"evaluations": 40, "spearman": None, "mean_absolute_error": 0.02}]
-    assert search_history([], noted).surrogate == (SurrogatePoint(40, None, 0.02),)
+    noted = SurrogatePoint(40, None, 0.02)
+    assert search_history([], [noted]).surrogate == (noted,)
+
+
+def test_a_rollback_is_where_the_training_went_on_with_a_lower_rate():
+    after = {"rollbacks": 1.0, "rate_factor": 0.5}
+    twice = {"rollbacks": 3.0, "rate_factor": 0.125}
+    steps = [TrainingStep(i, i / 10, {"loss": 1.0}) for i in range(1, 5)]
+    steps += [TrainingStep(i, i / 10, after) for i in (5, 6)] + [TrainingStep(7, 0.7, twice)]
+    assert training_rollbacks(steps) == (Rollback(0.4, 0.5), Rollback(0.6, 0.125))
+    assert training_rollbacks(steps[:4]) == ()
 
 
 def test_the_training_curve_keeps_every_accuracy_and_thins_the_loss():

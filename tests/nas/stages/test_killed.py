@@ -152,8 +152,6 @@ def assert_complete(study: Path, finished: Path) -> None:
 
 def test_a_study_killed_while_it_was_made_can_be_made(finished, tmp_path):
     study = tmp_path / "study"
-    study.mkdir()
-    (study / "compilation_cache").symlink_to(finished / "compilation_cache")
     (tmp_path / "tiny.yaml").write_text(tiny.CONFIG, encoding="utf-8")
     with tiny.start("train", tmp_path / "tiny.yaml", "--output", study) as process:
         tiny.await_moment(process, (study / "study.lock").exists)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nas.config import parse_config
-from nas.stages.setting import Setting
+from nas.stages.setting import Setting, compilation_cache
 from nas.stages.train import training_job
 from nas.study import Study
 
@@ -26,3 +26,13 @@ def test_workers_get_absolute_paths_from_a_study_that_is_named_relatively(
         job = training_job(setting)
         assert job.checkpoints == tmp_path / "study" / "checkpoints"
         assert Path(setting.environment["JAX_COMPILATION_CACHE_DIR"]).is_absolute()
+
+
+def test_compiled_functions_are_not_taken_from_a_study(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    assert compilation_cache() == tmp_path / "caches/ridgeline/compiled"
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "shared"))
+    assert compilation_cache() == tmp_path / "shared"

@@ -63,12 +63,8 @@ Rows = dict[tuple[Any, ...], tuple[Any, ...]]
 
 
 def copy_study(source: Path, target: Path, *, before: str = "") -> Path:
-    """A copy of a study as it was before it began a stage; of all of it by default.
-
-    Compiled functions are shared with the source.
-    """
-    shutil.copytree(source, target, ignore=shutil.ignore_patterns("compilation_cache"))
-    (target / "compilation_cache").symlink_to(source / "compilation_cache")
+    """A copy of a study as it was before it began a stage; of all of it by default."""
+    shutil.copytree(source, target)
     if not before:
         return target
     names = list(STAGES)
