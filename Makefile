@@ -6,13 +6,17 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 pytho
 VENV ?= .venv
 PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test install dev clean
+.PHONY: demo test docs install dev clean
 
 demo: $(VENV)/.installed
 	$(VENV)/bin/nas run experiments/quickstart.yaml
 
 test:
 	@VENV=$(VENV) bash .ci/run
+
+docs: dev
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet --strict -f .ci/site/mkdocs.yml
+	@echo "build/site/index.html"
 
 install: $(VENV)/.installed
 

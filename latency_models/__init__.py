@@ -13,7 +13,14 @@ Importing it loads no runtime, and what the meta-learned part needs only when th
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from latency_models.device import DEVICES, CacheLevel, DeviceSpec, find_device, host_device
+from latency_models.device import (
+    DEVICES,
+    CacheLevel,
+    DeviceSpec,
+    find_device,
+    host_device,
+    read_device,
+)
 from latency_models.energy import Energy, EnergyPredictor
 from latency_models.explain import Explanation, explain
 from latency_models.footprint import MemoryFootprint, memory_footprint
@@ -119,6 +126,7 @@ __all__ = [
     "pool",
     "quantized",
     "read_card",
+    "read_device",
     "read_onnx",
     "reduction",
     "resize",

@@ -7,8 +7,12 @@ sparsity), at the boost clock for GPUs and the stated clock for CPUs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 KINDS: tuple[str, ...] = ("cpu", "gpu", "tpu", "npu", "mcu")
+
+_STRICT: dict[str, Any] = {"extra": "forbid", "strict": True, "allow_inf_nan": False}
+"""How pydantic reads datasheets from files: no unknown fields, no conversions."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class CacheLevel:
         ValueError: If a figure is not positive, or senselessly large.
     """
 
+    __pydantic_config__: ClassVar[Any] = _STRICT
     name: str
     size_bytes: int
     bandwidth_bytes_per_s: float | None = None
@@ -68,6 +73,7 @@ class DeviceSpec:
             senselessly large, a vector peak has no peak beside it, or a tile has only one side.
     """
 
+    __pydantic_config__: ClassVar[Any] = _STRICT
     name: str
     kind: str
     peak_flops_per_s: Mapping[str, float]

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from latency_models.cli.arguments import Commands, positive
-from latency_models.measure import COMMAND, RUNTIMES, Measured, TimingPlan, measure
+from latency_models.measure import COMMAND, Measured, TimingPlan, measure, runtimes
 from latency_models.operators import DTYPE_BYTES
 
 
@@ -14,7 +14,7 @@ def add_command(commands: Commands) -> None:
     """Adds `measure`."""
     parser = commands.add_parser("measure", help="time networks on a runtime of this machine")
     parser.add_argument("files", nargs="+", type=Path, help="what the runtime reads")
-    parser.add_argument("--runtime", choices=[*sorted(RUNTIMES), COMMAND])
+    parser.add_argument("--runtime", choices=[*sorted(runtimes()), COMMAND])
     parser.add_argument(
         "--command", metavar="PROGRAM", help='asked about each file: "prog args"; see docs'
     )
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     """Prints each latency once it is known; 1 if a network failed."""
     command = shlex.split(options.command or "")
     if options.runtime is None and not command:
-        raise ValueError(f"expected --runtime ({', '.join(sorted(RUNTIMES))}) or --command")
+        raise ValueError(f"expected --runtime ({', '.join(sorted(runtimes()))}) or --command")
     failures = 0
     for result in measure(
         options.files,

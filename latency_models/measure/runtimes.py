@@ -9,10 +9,15 @@ A runtime is a module with two functions, imported in the measuring process only
 
 One that can be told what to compute in, whatever the file says, has `compute_dtypes`, and its
 `load` takes a `compute_dtype` too.
+
+A package offers one through the entry point group `latency_models.runtimes`: the name is the
+runtime's, the object a `Runtime`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,6 +49,9 @@ class Runtime:
     def installed(self) -> bool:
         """Whether its package is there."""
         return not self.package or find_spec(self.package) is not None
+
+
+GROUP = "latency_models.runtimes"
 
 
 class RuntimeModule(Protocol):
@@ -87,6 +95,17 @@ RUNTIMES: dict[str, Runtime] = {
         install="ridgeline-nas[openvino]",
     ),
 }
+"""Ours, by name."""
+
+
+@cache
+def _installed() -> dict[str, Runtime]:
+    return {entry.name: entry.load() for entry in entry_points(group=GROUP)}
+
+
+def runtimes() -> dict[str, Runtime]:
+    """Ours, and those of other installed packages, by name."""
+    return {**_installed(), **RUNTIMES}
 
 
 def find_runtime(name: str) -> Runtime:
@@ -96,9 +115,10 @@ def find_runtime(name: str) -> Runtime:
         ValueError: If there is none, saying which there are; or if it is not installed, saying
             what installs it.
     """
-    if name not in RUNTIMES:
-        raise ValueError(f"unknown runtime {name!r}, valid: {', '.join(RUNTIMES)}, command")
-    runtime = RUNTIMES[name]
+    known = runtimes()
+    if name not in known:
+        raise ValueError(f"unknown runtime {name!r}, valid: {', '.join(known)}, command")
+    runtime = known[name]
     if not runtime.installed:
         raise ValueError(
             f"runtime {name!r} needs the package {runtime.package}: pip install '{runtime.install}'"

@@ -104,12 +104,12 @@ def _shape(text: str) -> tuple[int, ...]:
 
 
 def _runtime_of(file: Path) -> str:
-    from latency_models.measure import RUNTIMES
+    from latency_models.measure import runtimes
 
-    for name, runtime in RUNTIMES.items():
+    for name, runtime in runtimes().items():
         if file.suffix == runtime.suffix:
             return name
-    endings = ", ".join(f"{runtime.suffix} ({name})" for name, runtime in RUNTIMES.items())
+    endings = ", ".join(f"{runtime.suffix} ({name})" for name, runtime in runtimes().items())
     raise typer.BadParameter(f"{file}: expected a file ending in {endings}, or --runtime")
 
 

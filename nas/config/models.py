@@ -24,7 +24,8 @@ from pydantic import (
 )
 
 from latency_models import DEVICES
-from latency_models.measure import COMMAND, RUNTIMES
+from latency_models.device import DATASHEET_SUFFIX
+from latency_models.measure import COMMAND, runtimes
 from nas.config.section import Section
 from nas.config.spaces import supernet_space
 from nas.config.tracking import TrackingConfig
@@ -50,6 +51,25 @@ def _known(names: Iterable[str]) -> AfterValidator:
         return value
 
     return AfterValidator(check)
+
+
+def _device(value: str) -> str:
+    if value.endswith(DATASHEET_SUFFIX):
+        return str(Path(value).expanduser().absolute())
+    names = [HOST, *DEVICES]
+    if value not in names:
+        raise ValueError(
+            f"must be one of {', '.join(sorted(names))}, or a datasheet such as "
+            f"board{DATASHEET_SUFFIX}, got {value!r}"
+        )
+    return value
+
+
+def _runtime(value: str) -> str:
+    names = [*runtimes(), COMMAND]
+    if value not in names:
+        raise ValueError(f"must be one of {', '.join(sorted(names))}, got {value!r}")
+    return value
 
 
 class AugmentConfig(Section):
@@ -294,9 +314,10 @@ class TargetConfig(Section):
     """
 
     name: Name
-    device: Annotated[str, _known([HOST, *DEVICES])] = HOST
-    """A device that `nas devices` lists, or host for this machine."""
-    runtime: Annotated[str, _known([*RUNTIMES, COMMAND])] | None = None
+    device: Annotated[str, AfterValidator(_device)] = HOST
+    """A device that `nas devices` lists, the JSON file of a datasheet of one's own, or host for
+    this machine."""
+    runtime: Annotated[str, AfterValidator(_runtime)] | None = None
     """What executes the network when it is measured; null for a target that is only predicted."""
     measure_on: Annotated[str, Field(min_length=1)] | None = None
     """Custom resource of the Ray nodes that are the device; null for measuring on this machine."""
@@ -322,6 +343,11 @@ class TargetConfig(Section):
     def measurable(self) -> bool:
         """Whether networks can be measured on it here."""
         return self.runtime is not None
+
+    @property
+    def device_name(self) -> str:
+        """The device's name; a datasheet's is that of its file."""
+        return Path(self.device).name.removesuffix(DATASHEET_SUFFIX)
 
     @field_validator("objectives")
     @classmethod
@@ -359,8 +385,9 @@ class TargetConfig(Section):
                 f"command must be given for runtime {COMMAND} and for no other, got "
                 f"{list(self.command)} for runtime {self.runtime or 'null'}"
             )
-        if self.runtime in RUNTIMES and self.dtype not in RUNTIMES[self.runtime].dtypes:
-            valid = ", ".join(RUNTIMES[self.runtime].dtypes)
+        known = runtimes()
+        if self.runtime in known and self.dtype not in known[self.runtime].dtypes:
+            valid = ", ".join(known[self.runtime].dtypes)
             raise ValueError(
                 f"dtype must be one of {valid} for runtime {self.runtime}, got {self.dtype!r}"
             )

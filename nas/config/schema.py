@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from latency_models.measure import COMMAND, RUNTIMES
+from latency_models.measure import COMMAND, runtimes
 from nas.config.models import Config
 from nas.config.spaces import supernet_spaces
 from nas.data import DATASETS
@@ -21,7 +21,7 @@ def config_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = schema["$defs"]
     definitions["DataConfig"]["properties"]["name"]["enum"] = sorted(DATASETS)
     runtime = definitions["TargetConfig"]["properties"]["runtime"]
-    runtime["anyOf"][0]["enum"] = sorted([*RUNTIMES, COMMAND])
+    runtime["anyOf"][0]["enum"] = sorted([*runtimes(), COMMAND])
     spaces = [
         _space_schema(name, space, definitions) for name, space in sorted(supernet_spaces().items())
     ]

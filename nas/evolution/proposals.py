@@ -76,7 +76,7 @@ class RecentCosts:
 
     def __call__(
         self, genotypes: Int[np.ndarray, "n d"]
-    ) -> tuple[Float[np.ndarray, "n t"], Float[np.ndarray, "n t"]]:
+    ) -> tuple[Float[np.ndarray, "n c"], Float[np.ndarray, "n t"]]:
         """Costs and violations, as the function gives them."""
         if not 0 < len(genotypes) <= REMEMBERED // 4:
             return self._costs(genotypes)

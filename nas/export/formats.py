@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from latency_models.measure import runtimes
 from nas.supernet.standalone import StandaloneNetwork
 
 
@@ -125,5 +126,10 @@ FORMATS = {
 }
 """File formats by the name that a config gives."""
 
-RUNTIME_FORMATS = {"xla": "stablehlo", "onnxruntime": "onnx", "openvino": "onnx"}
-"""The format that each measurable runtime loads."""
+RUNTIME_FORMATS = {
+    runtime: name
+    for runtime, reads in runtimes().items()
+    for name, form in FORMATS.items()
+    if form.suffix == reads.suffix
+}
+"""The format that each measurable runtime loads, where it is one of ours."""

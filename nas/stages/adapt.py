@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from latency_models import DEVICES, DeviceSpec, Measurements, host_device
+from latency_models import DeviceSpec, Measurements, find_device
 from latency_models.meta import (
     MetaLatencyPredictor,
     load_predictor,
@@ -19,11 +19,10 @@ from latency_models.meta import (
     save_predictor,
 )
 from nas.config import Config, TargetConfig
-from nas.config.models import HOST
 from nas.errors import UserError
 from nas.live import StageProgress
 from nas.records import Measurement, Option
-from nas.stages.measuring import Measuring
+from nas.stages.measuring import Measuring, file_format
 from nas.stages.setting import Setting, prepare_process
 from nas.study import Study
 
@@ -66,9 +65,26 @@ def load_predictors(study: Study, config: Config) -> list[MetaLatencyPredictor]:
     return [load_predictor(predictor_directory(study, target)) for target in config.targets]
 
 
+def check_targets(config: Config) -> None:
+    """Tells what is wrong with a target's datasheet or runtime before anything is done.
+
+    Raises:
+        ValueError: If a datasheet is in a file that cannot be read or is none.
+        UserError: If a runtime reads no format that networks are written in.
+    """
+    for target in config.targets:
+        device_spec(target)
+        if target.measurable:
+            file_format(target)
+
+
 def device_spec(target: TargetConfig) -> DeviceSpec:
-    """The datasheet of the target's device."""
-    return host_device() if target.device == HOST else DEVICES[target.device]
+    """The datasheet of the target's device.
+
+    Raises:
+        ValueError: If it is in a file that cannot be read or is no datasheet.
+    """
+    return find_device(target.device)
 
 
 def _predictor(

@@ -14,9 +14,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from latency_models.measure import Measured, measure
+from latency_models.measure import Measured, measure, runtimes
 from nas.config import TargetConfig
 from nas.data import prepare
+from nas.errors import UserError
 from nas.evaluation.subnets import SubnetEvaluation
 from nas.export.formats import FORMATS, RUNTIME_FORMATS
 from nas.export.quantized import write_quantized_onnx
@@ -89,7 +90,7 @@ class Measuring:
 
     def _write(self, target: TargetConfig, architecture: Architecture, stem: Path) -> Path:
         """The network's file for the target, beside others at `stem`."""
-        name = _format(target)
+        name = file_format(target)
         path = stem.with_suffix(FORMATS[name].suffix)
         network = self.network(architecture)
         if name == "onnx" and target.dtype == "int8":
@@ -139,10 +140,22 @@ class Measuring:
             on_done(found)
 
 
-def _format(target: TargetConfig) -> str:
-    """The file format that the target's runtime loads."""
+def file_format(target: TargetConfig) -> str:
+    """The file format that the target's runtime loads.
+
+    Raises:
+        UserError: If it is none of those that networks are written in.
+    """
     assert target.runtime is not None
-    return target.command_reads if target.command else RUNTIME_FORMATS[target.runtime]
+    if target.command:
+        return target.command_reads
+    if target.runtime not in RUNTIME_FORMATS:
+        suffixes = ", ".join(form.suffix for form in FORMATS.values())
+        raise UserError(
+            f"targets.{target.name}: runtime must read networks as they are written here, "
+            f"{suffixes}; {target.runtime} reads {runtimes()[target.runtime].suffix}"
+        )
+    return RUNTIME_FORMATS[target.runtime]
 
 
 def _results(
@@ -154,7 +167,7 @@ def _results(
         "input_shape": input_shape,
         "dtype": "float32",
         "compute_dtype": (
-            target.dtype if _format(target) == "onnx" and target.dtype in HINTED else None
+            target.dtype if file_format(target) == "onnx" and target.dtype in HINTED else None
         ),
         "threads": target.threads,
         "command": target.command,

@@ -143,7 +143,7 @@ def _target(
     ]
     return Target(
         name=target.name,
-        device=target.device,
+        device=target.device_name,
         runtime=target.runtime,
         dtype=target.dtype,
         batch_size=target.batch_size,

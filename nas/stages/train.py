@@ -10,6 +10,7 @@ import numpy as np
 
 from nas.config import Config, TrainConfig
 from nas.live import StageProgress
+from nas.stages.adapt import check_targets
 from nas.stages.search import check_warm_start
 from nas.stages.setting import Setting, prepare_process
 from nas.study import Study
@@ -24,6 +25,7 @@ def train(study: Study, config: Config) -> None:
     """Trains the supernet, from its last checkpoint if there is one, and records the curve."""
     check_tracking(config.tracking)
     check_warm_start(config)
+    check_targets(config)
     setting = Setting(study, config)
     job = training_job(setting)
     prepare_process(setting)

@@ -34,7 +34,7 @@ CODE = re.findall(r"^```python\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
 PIECES, (USE, MODULES, BY_NAME) = CODE[:-3], CODE[-3:]
 (CONFIG,) = re.findall(r"^```yaml\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
 (ENTRY_POINT,) = re.findall(r"^```toml\n(.*?)\n```$", PAGE, re.DOTALL | re.MULTILINE)
-(COMMAND,) = re.findall(r"^    nas (predict .*)$", PAGE, re.MULTILINE)
+(COMMAND,) = re.findall(r"^nas (predict .*)$", PAGE, re.MULTILINE)
 
 
 @pytest.fixture

@@ -1,7 +1,9 @@
 """The catalogue's figures, and this machine as a device."""
 
+import json
 import re
-from dataclasses import fields
+from dataclasses import asdict, fields
+from pathlib import Path
 
 import pytest
 
@@ -136,3 +138,43 @@ def test_figures_must_be_positive_and_kinds_known() -> None:
         DeviceSpec("x", "fpga", {"float32": 1e9})
     with pytest.raises(ValueError, match="at least one peak"):
         DeviceSpec("x", "cpu", {})
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_a_datasheet_is_read_back_from_its_file(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "board.json"
+    file.write_text(json.dumps(asdict(DEVICES[name])))
+    assert find_device(str(file)) == DEVICES[name]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "board.json: Invalid JSON"),
+        ("[1]", "board.json: .* got "),
+        ('{"name": "x", "kind": "cpu"}', "board.json: peak_flops_per_s: Field required"),
+        ('{"name": "x", "kind": "cpu", "peak_flops_per_s": {"float32": "1e9"}}', "valid number"),
+        ('{"name": "x", "kind": "cpu", "peak_flops_per_s": {"float32": -1}}', "must be positive"),
+        ('{"name": "x", "kind": "fpga", "peak_flops_per_s": {"int8": 1}}', "unknown kind 'fpga'"),
+        ('{"name": "x", "kind": "cpu", "peak_flops_per_s": {"int8": Infinity}}', "finite"),
+        (
+            '{"name": "x", "kind": "cpu", "peak_flops_per_s": {"int8": 1}, "clock": 1}',
+            "clock: Unexpected keyword argument, got 1",
+        ),
+        (
+            '{"name": "x", "kind": "cpu", "peak_flops_per_s": {"int8": 1},'
+            ' "caches": [{"name": "L1", "size_bytes": 1.5}]}',
+            r"caches\.0\.size_bytes: .* got 1\.5",
+        ),
+    ],
+)
+def test_a_file_that_is_no_datasheet_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "board.json"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        find_device(str(file))
+
+
+def test_a_datasheet_that_is_not_there_is_told_by_its_path(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"absent\.json: cannot be read: No such file"):
+        find_device(str(tmp_path / "absent.json"))

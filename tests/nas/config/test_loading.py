@@ -57,6 +57,12 @@ def test_a_target_without_a_runtime_is_predicted_only(write):
     assert config.targets[0].samples == 0
 
 
+def test_a_device_may_be_a_datasheet_whose_path_lasts(write):
+    config = load_config(write(MINIMAL), ["targets=[{name: npu, device: boards/my.npu.json}]"])
+    assert config.targets[0].device == str(Path.cwd() / "boards/my.npu.json")
+    assert config.targets[0].device_name == "my.npu"
+
+
 def test_a_device_elsewhere_is_measured_over_ray_or_by_a_program(write):
     over_ray = "{name: a, device: raspberry-pi-5, runtime: xla, measure_on: pi}"
     by_program = "{name: b, device: raspberry-pi-5, runtime: command, command: [phone.py, -v]}"

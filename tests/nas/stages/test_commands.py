@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from latency_models.measure import RUNTIMES, Runtime
 from nas.study import Study
 from tests.nas.stages import tiny
 
@@ -170,12 +171,39 @@ def test_a_study_of_another_space_is_no_start(nas, copied, tmp_path):
     assert "is a study of another space" in err
 
 
-def test_a_start_that_is_not_there_is_told_before_anything_is_trained(nas, tmp_path):
-    config = yaml.safe_load(tiny.CONFIG) | {"output": str(tmp_path / "study")}
-    config["search"]["warm_start"] = str(tmp_path / "nowhere")
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
-    code, _, err = nas("run", tmp_path / "config.yaml")
+def refused_before_training(nas, path, config):
+    """What a run says that ends before its first stage."""
+    config["output"] = str(path / "study")
+    (path / "config.yaml").write_text(yaml.safe_dump(config))
+    code, _, err = nas("run", path / "config.yaml")
     assert code != 0
-    assert f"search.warm_start: {tmp_path / 'nowhere'}: expected a study directory" in err
-    with Study.open(tmp_path / "study", read_only=True) as opened:
+    with Study.open(path / "study", read_only=True) as opened:
         assert opened.stages() == []
+    return err
+
+
+def test_a_start_that_is_not_there_is_told_before_anything_is_trained(nas, tmp_path):
+    config = yaml.safe_load(tiny.CONFIG)
+    config["search"]["warm_start"] = str(tmp_path / "nowhere")
+    err = refused_before_training(nas, tmp_path, config)
+    assert f"search.warm_start: {tmp_path / 'nowhere'}: expected a study directory" in err
+
+
+def test_a_wrong_datasheet_is_told_before_anything_is_trained(nas, tmp_path):
+    (tmp_path / "board.json").write_text('{"name": "board", "kind": "cpu"}')
+    config = yaml.safe_load(tiny.CONFIG)
+    config["targets"][2]["device"] = str(tmp_path / "board.json")
+    err = refused_before_training(nas, tmp_path, config)
+    assert f"{tmp_path / 'board.json'}: peak_flops_per_s: Field required" in err
+
+
+def test_a_runtime_that_reads_other_files_is_told_before_anything_is_trained(
+    nas, tmp_path, monkeypatch
+):
+    tflite = Runtime("some_module", ".tflite", "a TFLite model", ("float32",))
+    monkeypatch.setitem(RUNTIMES, "tflite", tflite)
+    config = yaml.safe_load(tiny.CONFIG)
+    config["targets"][1]["runtime"] = "tflite"
+    err = refused_before_training(nas, tmp_path, config)
+    assert "targets.onnx: runtime must read networks as they are written here" in err
+    assert "tflite reads .tflite" in err
