@@ -4,6 +4,7 @@
 """
 
 from nas.report.data import DatasetSummary, Energy, Evaluation, ReportData
+from nas.report.exported import ExportedNetwork, Int8Run, Share
 from nas.report.history import Failure, SearchHistory, SurrogatePoint, TrainingPoint, Worker
 from nas.report.html import render_report, write_report
 from nas.report.operators import Kernel, NetworkTimes, Roofline
@@ -16,13 +17,16 @@ __all__ = [
     "DatasetSummary",
     "Energy",
     "Evaluation",
+    "ExportedNetwork",
     "Failure",
+    "Int8Run",
     "Kernel",
     "Member",
     "NetworkTimes",
     "ReportData",
     "Roofline",
     "SearchHistory",
+    "Share",
     "SurrogatePoint",
     "Target",
     "TrainingPoint",

@@ -46,6 +46,7 @@ def report_payload(data: ReportData) -> dict[str, Any]:
             for point in data.training
         ],
         "history": None if data.history is None else _history_payload(data.history),
+        "exported": [asdict(network) for network in data.exported],
     }
 
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import nas
 from nas.config import Config
 from nas.records import Measurement, Stage
 from nas.report import Energy
@@ -28,6 +32,26 @@ def versions() -> dict[str, str]:
         "platform": platform.platform(),
         **{name: importlib.metadata.version(name) for name in PACKAGES},
     }
+
+
+def commit() -> str | None:
+    """Of this package: where it was installed from, or of the checkout that it runs in.
+
+    A checkout with changes has `-dirty` behind it; None where neither is known.
+    """
+    text = importlib.metadata.distribution("ridgeline-nas").read_text("direct_url.json")
+    installed = json.loads(text).get("vcs_info", {}).get("commit_id") if text else None
+    checkout = Path(nas.__file__).resolve().parents[1]
+    if installed or not (checkout / ".git").exists():
+        return installed
+    command = ["git", "-C", str(checkout), "describe", "--always", "--abbrev=40", "--dirty"]
+    try:
+        found = subprocess.run(
+            [*command, "--exclude=*"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
 
 
 def stage_durations(stages: Sequence[Stage]) -> dict[str, float]:
