@@ -12,12 +12,12 @@ import ast
 import builtins
 import importlib
 import importlib.util
-import inspect
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import accumulate
+from pathlib import Path
 from types import ModuleType
 
 from flax import nnx
@@ -122,12 +122,11 @@ class _Source:
 
 @lru_cache(maxsize=64)
 def _read(module: ModuleType) -> _Source:
-    try:
-        text = inspect.getsource(module)
-    except (OSError, TypeError):
-        raise ValueError(f"{module.__name__}: expected a module with Python source") from None
-    data, names = text.encode(), dict[str, ast.stmt]()
-    for node in ast.parse(text).body:
+    if not (module.__file__ or "").endswith(".py"):
+        raise ValueError(f"{module.__name__}: expected a module with a file of Python source")
+    assert module.__file__ is not None
+    data, names = Path(module.__file__).read_bytes(), dict[str, ast.stmt]()
+    for node in ast.parse(data).body:
         names.update(dict.fromkeys(_bound_by(node), node))
     lengths = (len(line) for line in data.splitlines(keepends=True))
     return _Source(module, data, (0, *accumulate(lengths)), names)

@@ -15,7 +15,10 @@ INDENT = 4
 
 @dataclass(frozen=True)
 class Call:
-    """A call of `name`; with `is_list` its arguments are the items of the one list it takes."""
+    """A call of `name`; with `is_list` its arguments are the items of the one list it takes.
+
+    Without a name it is a tuple of two or more.
+    """
 
     name: str
     arguments: tuple[Expression, ...] = ()
@@ -26,7 +29,7 @@ class Call:
 Expression: TypeAlias = Call | str
 
 
-def literal(value: Any) -> str:
+def literal(value: Any) -> Expression:
     """The value as Python reads it.
 
     Raises:
@@ -41,6 +44,8 @@ def literal(value: Any) -> str:
         plain = False
     if not plain:
         raise ValueError(f"expected plain data, got {text}")
+    if isinstance(value, tuple) and len(text) > LINE_LENGTH // 2 and len(value) > 1:
+        return Call("", tuple(map(literal, value)))
     return text if '"' in text else text.replace("'", '"')
 
 
@@ -61,7 +66,8 @@ def render(expression: Expression, *, indent: int, before: int = 0) -> str:
         return line
     inner = indent + INDENT
     values = (value for _, value in _arguments(expression))
-    if inner + len(flat) <= LINE_LENGTH and all(isinstance(value, str) for value in values):
+    short = inner + len(flat) <= LINE_LENGTH and all(isinstance(value, str) for value in values)
+    if expression.name and short:
         return f"{expression.name}{opening}\n{' ' * inner}{flat}\n{' ' * indent}{closing}"
     lines = [
         f"{' ' * inner}{key}{render(value, indent=inner, before=len(key) + 1)},\n"

@@ -81,8 +81,8 @@ def flax_call(layer: nnx.Module, given: Given) -> tuple[Call, Arrays]:
     """
     kind = type(layer)
     options: dict[str, Any] = {}
-    for name, parameter in inspect.signature(kind).parameters.items():
-        if name == "rngs" or parameter.kind is parameter.VAR_KEYWORD:
+    for name, parameter in inspect.signature(kind.__init__).parameters.items():
+        if name in ("self", "rngs") or parameter.kind is parameter.VAR_KEYWORD:
             continue
         value = getattr(layer, name, parameter.default)
         if value is parameter.empty:

@@ -33,8 +33,8 @@ _HEADER = '''"""A network of the space {space}, {params:,} parameters; by Ridgel
     network = load()
     logits = network(images)
 
-Images are float32 [n, {shape}], normalised as card.json says; logits are [n, classes]. The weights
-are in the safetensors file of this file's name. To train the network further, call
+Images are float32 [n, {shape}], normalised as card.json says; logits are [n, classes].
+The weights are in the safetensors file of this file's name. To train the network further, call
 `network.train()` first, which makes batch norms use and follow the batch's statistics, and
 `network.eval()` at the end.
 """'''
@@ -167,7 +167,12 @@ def _assembled(header: str, bundle: Bundle, blocks: Mapping[str, Expression]) ->
             raise ValueError(f"{name}: is the exported network's name, and cannot be a module's")
     definitions = [*bundle.definitions.values(), _network_class(blocks), _LOAD]
     opening = [header, "from __future__ import annotations", _imports(bundle.imports.values())]
-    return "\n\n".join(opening) + "".join(f"\n\n\n{text}" for text in definitions) + "\n"
+    # As formatters have it: two empty lines around classes and functions, one before a constant.
+    spaced = (
+        ("\n\n\n" if text.startswith(("class ", "def ", "@")) else "\n\n") + text
+        for text in definitions
+    )
+    return "\n\n".join(opening) + "".join(spaced) + "\n"
 
 
 def _network_class(blocks: Mapping[str, Expression]) -> str:
@@ -189,12 +194,20 @@ def _network_class(blocks: Mapping[str, Expression]) -> str:
 
 
 def _imports(statements: Iterable[str]) -> str:
-    """Python's own first, then the others."""
+    """Python's own first, then the others; one statement a package."""
+    names: dict[str, list[str]] = {}
+    for statement in statements:
+        start, _, name = statement.partition(" import ")
+        names.setdefault(start, []).append(name)
+    merged = [
+        f"{start} import {', '.join(sorted(imported))}" if imported[0] else start
+        for start, imported in names.items()
+    ]
 
     def is_own(statement: str) -> bool:
         return statement.split()[1].partition(".")[0] in sys.stdlib_module_names
 
-    groups = ([s for s in statements if is_own(s) is own] for own in (True, False))
+    groups = ([s for s in merged if is_own(s) is own] for own in (True, False))
     return "\n\n".join("\n".join(sorted(group, key=_import_order)) for group in groups if group)
 
 
