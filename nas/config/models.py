@@ -479,7 +479,7 @@ class ExportConfig(Section):
     """Files that are written of each network; flax is a Python file to train it further with."""
     int8: bool = False
     """Whether each network is also written as ONNX in int8, and accuracy and latency of both are
-    measured; half a minute a network, more with many test images."""
+    measured; some seconds a network, more with many or large test images."""
     finetune_epochs: Count = 0
     """Epochs for which each exported network is trained on its own first."""
 

@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Float
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from nas.export.flax_module import flax_module
 from nas.supernet.standalone import StandaloneNetwork
@@ -139,9 +139,7 @@ def _check_dtype(name: str, dtype: str) -> None:
 
 def replace_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes the whole safetensors file or nothing."""
-    partial = path.with_name(path.name + ".part")
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, partial)
-    os.replace(partial, path)
+    replace_file(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
 
 
 def replace_file(path: Path, content: bytes | bytearray) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 _IMAGES = """import numpy as np
 
-pixels = np.zeros((1, {shape}), np.float32)  # yours: any number of images, values 0 to 1
+pixels = np.zeros((1, {shape}), np.float32)  # yours: any number, this size, values 0 to 1
 images = (pixels - np.float32({mean})) / np.float32({std})"""
 
 _ONNX = """import onnxruntime

@@ -34,10 +34,10 @@ def _task(card: Mapping[str, Any]) -> list[str]:
     classes = list(map(str, given["classes"]))
     named = ", ".join(classes[:LISTED_CLASSES])
     more = len(classes) - LISTED_CLASSES
-    height, width, channels = given["shape"]
+    shape = "x".join(map(str, given["shape"]))
     return [
-        f"Classifies images of {height}x{width} pixels and {channels} channels into "
-        f"{len(classes)} classes: {named}{f' and {more} more' if more > 0 else ''}.",
+        f"Classifies images of {shape} (height, width, channels) into {len(classes)} classes: "
+        f"{named}{f' and {more} more' if more > 0 else ''}.",
         "",
         *_table(
             ("", ""),
@@ -96,10 +96,13 @@ def _latency(card: Mapping[str, Any]) -> list[str]:
         *_table(("target", "device", "run as", "ms", "how it is known"), rows),
     ]
     for name, target in card["targets"].items():
-        if target["environment"]:
-            told = ", ".join(f"{key} {value}" for key, value in target["environment"].items())
-            lines += [f"{name} was measured in: {told}.", ""]
+        lines += _environment(name, target["environment"])
     return lines
+
+
+def _environment(name: str, environment: Mapping[str, str]) -> list[str]:
+    told = ", ".join(f"{key} {value}" for key, value in environment.items())
+    return [f"Where {name} was measured: {told}.", ""] if told else []
 
 
 def _setting(target: Mapping[str, Any]) -> str:
@@ -146,7 +149,10 @@ def _int8(card: Mapping[str, Any]) -> list[str]:
         )
         for run in int8["latency"]
     ]
-    return [*lines, *_table(("", "float32", "int8"), [*accuracies, *latencies])]
+    lines += _table(("", "float32", "int8"), [*accuracies, *latencies])
+    for run in int8["latency"]:
+        lines += _environment(run["runtime"], run["environment"])
+    return lines
 
 
 def _measured(found: Mapping[str, Any]) -> str:
@@ -171,9 +177,13 @@ def _loading(card: Mapping[str, Any]) -> list[str]:
     ]
     for title, code in commands(card):
         lines += [f"{title}:", "", *fenced(code)]
-    if "onnx" in card["formats"]:
-        lines += [f"The ONNX files have opset {card['formats']['onnx']['opset']}.", ""]
-    return lines
+    opsets = {
+        str(found["file"] if "file" in found else found["files"][0]): found["opset"]
+        for found in (card["formats"].get("onnx"), card.get("int8"))
+        if found is not None
+    }
+    lines += [f"`{file}` has ONNX's operator set {opset}." for file, opset in opsets.items()]
+    return [*lines, ""]
 
 
 def _limits(card: Mapping[str, Any]) -> list[str]:

@@ -92,15 +92,15 @@ def files_of(directory: Path, differences: Mapping[str, float]) -> dict[str, Any
         files = [f"model{ending}" for ending in endings]
         found[name] = {"files": files, "max_logit_difference": difference}
         if name == "onnx":
-            found[name]["opset"] = _opset(directory / files[0])
+            found[name]["opset"] = opset_of(directory / files[0])
     return found
 
 
-def _opset(path: Path) -> int:
+def opset_of(path: Path) -> int:
+    """The version of ONNX's operator set that a file names."""
     import onnx
 
-    (opset,) = onnx.load(str(path)).opset_import
-    return opset.version
+    return next(one.version for one in onnx.load(str(path)).opset_import if not one.domain)
 
 
 def _on_target(setting: Setting, target: TargetConfig, found: Member) -> dict[str, Any]:

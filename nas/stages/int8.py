@@ -13,8 +13,9 @@ from nas.config.models import HOST, Config
 from nas.export.formats import RUNTIME_FORMATS, load_onnx
 from nas.export.quantized import write_quantized_onnx
 from nas.export.writing import INT8_FILE
-from nas.stages.cards import accuracy_of
+from nas.stages.cards import accuracy_of, opset_of
 from nas.stages.measuring import Measuring
+from nas.stages.provenance import flat_environment
 from nas.stages.setting import Setting
 from nas.supernet.standalone import StandaloneNetwork, logits_of
 
@@ -42,6 +43,7 @@ def compare_int8(
     paths = dict(zip(DTYPES, (directory / "model.onnx", directory / INT8_FILE), strict=True))
     return {
         "file": INT8_FILE,
+        "opset": opset_of(directory / INT8_FILE),
         "calibration_images": len(images),
         "accuracy": {
             dtype: accuracy_of(setting, _accuracy(setting, path, resolution))
@@ -95,7 +97,7 @@ def _latency(
         "runtime": runtime,
         "batch_size": batch_size,
         "threads": threads,
-        "environment": dict(results[0].environment),
+        "environment": flat_environment(results[0].environment),
         **{dtype: _figures(result) for dtype, result in zip(paths, results, strict=True)},
     }
 

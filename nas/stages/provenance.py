@@ -66,7 +66,7 @@ def stage_durations(stages: Sequence[Stage]) -> dict[str, float]:
 def environment(measurements: Sequence[Measurement]) -> dict[str, str]:
     """What the latest measurement that succeeded was made in, as text."""
     found = next((one for one in reversed(measurements) if one.latency_s is not None), None)
-    return {} if found is None else _flat(found.environment)
+    return {} if found is None else flat_environment(found.environment)
 
 
 def energy_estimate(config: Config, durations_s: Mapping[str, float]) -> Energy | None:
@@ -91,12 +91,13 @@ def energy_estimate(config: Config, durations_s: Mapping[str, float]) -> Energy 
     return Energy(joules=core_s * CORE_W, basis=basis)
 
 
-def _flat(environment: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def flat_environment(environment: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """What is known of where a latency was measured, as text."""
     found: dict[str, str] = {}
     for key, value in environment.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{name} ")
+            found |= flat_environment(value, f"{name} ")
         elif value is not None and value != []:
             found[name] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return found
