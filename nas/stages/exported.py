@@ -23,7 +23,7 @@ def exported_networks(study: Path) -> tuple[ExportedNetwork, ...]:
     for path in sorted((study / "export").glob("*/card.json")):
         try:
             card = json.loads(path.read_text(encoding="utf-8"))
-            if "formats" in card:
+            if card.get("formats") is not None:
                 found.append((int(card["params"]), _exported(card)))
         except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise UserError(
