@@ -22,10 +22,11 @@ from jax import export
 exported = export.deserialize(bytearray(Path("{file}").read_bytes()))
 logits = exported.call(images)"""
 
-_FLAX = """from model import load
+_FLAX = """from flax import nnx
+from model import load
 
 network = load()
-logits = network(images)"""
+logits = nnx.jit(lambda network, images: network(images))(network, images)"""
 
 COMMANDS = {"onnx": _ONNX, "stablehlo": _STABLEHLO, "flax": _FLAX}
 """By format; `images` are prepared, `{file}` is the format's first file."""

@@ -19,8 +19,6 @@ from nas.stages.provenance import flat_environment
 from nas.stages.setting import Setting
 from nas.supernet.standalone import StandaloneNetwork, logits_of
 
-DTYPES = ("float32", "int8")
-
 
 def compare_int8(
     setting: Setting, measuring: Measuring, network: StandaloneNetwork, directory: Path
@@ -40,7 +38,7 @@ def compare_int8(
     resolution = network.architecture.input_shape[0]
     images = measuring.quantization_images(resolution)
     write_quantized_onnx(network, directory / INT8_FILE, images=images)
-    paths = dict(zip(DTYPES, (directory / "model.onnx", directory / INT8_FILE), strict=True))
+    paths = {"float32": directory / "model.onnx", "int8": directory / INT8_FILE}
     return {
         "file": INT8_FILE,
         "opset": opset_of(directory / INT8_FILE),
@@ -63,7 +61,7 @@ def runs(config: Config) -> list[tuple[str, int, int]]:
         for target in config.targets
         if target.device == HOST
         and RUNTIME_FORMATS.get(str(target.runtime)) == "onnx"
-        and target.dtype in DTYPES
+        and target.dtype in ("float32", "int8")
     ]
     return list(dict.fromkeys(found)) or [("onnxruntime", 1, 1)]
 

@@ -1,7 +1,7 @@
 """The exported Flax module: it stands alone, is readable, and can be trained further."""
 
 import ast
-import importlib
+import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,7 +133,7 @@ def test_the_text_is_formatted_has_no_unknown_name_and_imports_four_packages(
         ended = subprocess.run(command, capture_output=True, text=True)
         assert ended.returncode == 0, ended.stdout
     imported = [node for node in ast.walk(ast.parse(path.read_text())) if is_import(node)]
-    packages = {package.partition(".")[0] for node in imported for package in packages_of(node)}
+    packages = {str(name).partition(".")[0] for node in imported for name in packages_of(node)}
     allowed = {"__future__", "pathlib", "typing", "math", "flax", "jax", "numpy", "safetensors"}
     assert packages <= allowed
 
@@ -142,7 +142,7 @@ def is_import(node: ast.AST) -> bool:
     return isinstance(node, ast.Import | ast.ImportFrom)
 
 
-def packages_of(node: Any) -> list[str]:
+def packages_of(node: Any) -> list[str | None]:
     return [node.module] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
 
 
