@@ -74,7 +74,8 @@ def flax_module(network: StandaloneNetwork, *, name: str) -> tuple[str, Arrays]:
     # Built for its structure only: initial values would take a compilation each.
     jax.eval_shape(describe)
     header = _HEADER.format(
-        space=architecture.space,
+        # The name may be any text, and nothing of it may end the docstring.
+        space=re.sub(r"[^\w.-]", "_", architecture.space),
         params=sum(leaf.size for leaf in jax.tree.leaves(network.params)),
         version=version("ridgeline-nas"),
         module=name,
@@ -118,6 +119,9 @@ class _Writer:
             for name, part in vars(module).items()
             if not name.startswith("_pytree__")
         }
+        for name in parts:
+            if not name.isidentifier() or keyword.iskeyword(name):
+                raise ValueError(f"{place}: expected names that Python takes, got {name!r}")
         if kind is nnx.Dict:
             return Call("nnx.Dict", named=parts)
         self.bundle.add(sys.modules[kind.__module__], kind.__name__)

@@ -5,6 +5,7 @@ import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -305,10 +306,23 @@ def test_a_users_own_layers_are_written_with_all_that_they_name(own: Any, tmp_pa
     np.testing.assert_allclose(found, stored_logits(made, images(made)), rtol=1e-4, atol=1e-5)
 
 
+def test_a_spaces_name_stays_a_name(own: Any, tmp_path: Path) -> None:
+    made = own()
+    hostile = replace(made.architecture, space='"""\nraise SystemExit\n"""')
+    FORMATS["flax"].write(replace(made, architecture=hostile), tmp_path / "model.py", "float32")
+    names = list(ast.walk(ast.parse((tmp_path / "model.py").read_text())))
+    assert not any(isinstance(node, ast.Name) and node.id == "SystemExit" for node in names)
+
+
 @pytest.mark.parametrize(
     ("attribute", "change", "told"),
     [
         ("nnx.relu", {}, r"block1_1_class\.attribute: expected a module, nnx\.Param, .* got <"),
+        (
+            'nnx.Dict({"a-b": 1})',
+            {},
+            r"block1_1_class\.attribute: expected names that Python takes",
+        ),
         ("jax.numpy.ones(2)", {}, r"block1_1_class\.attribute: expected a module, nnx\.Param"),
         (
             "None",
