@@ -65,7 +65,11 @@ Confidence = Annotated[
 ]
 Format = Annotated[
     list[str] | None,
-    typer.Option("--format", help="onnx or stablehlo, instead of the config's. Repeatable."),
+    typer.Option("--format", help="onnx, stablehlo or flax, instead of the config's. Repeatable."),
+]
+Int8 = Annotated[
+    bool,
+    typer.Option("--int8", help="Also as ONNX in int8; accuracy and latency of both are measured."),
 ]
 Finetune = Annotated[
     int | None,
@@ -148,10 +152,11 @@ def export(
     latency_ms: Latency = None,
     confidence: Confidence = None,
     formats: Format = None,
+    int8: Int8 = False,
     finetune_epochs: Finetune = None,
     trust: Trust = False,
 ) -> None:
-    """Write networks as ONNX and StableHLO with weights, each checked against its logits.
+    """Write networks as ONNX, StableHLO and Flax with weights, each checked against its logits.
 
     Without options the members that the config chooses, once; with options those chosen here.
     """
@@ -165,6 +170,8 @@ def export(
         raise typer.BadParameter("--latency-ms needs --target")
     if formats:
         changes["formats"] = formats
+    if int8:
+        changes["int8"] = True
     if finetune_epochs is not None:
         changes["finetune_epochs"] = finetune_epochs
     with _open(study_path, trust=trust) as (study, config):

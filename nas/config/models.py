@@ -498,12 +498,23 @@ class ExportConfig(Section):
         Discriminator(_members_form),
     ] = "all"
     """all, or a list of choices."""
-    formats: Annotated[tuple[Literal["onnx", "stablehlo"], ...], Field(min_length=1)] = (
+    formats: Annotated[tuple[Literal["onnx", "stablehlo", "flax"], ...], Field(min_length=1)] = (
         "onnx",
         "stablehlo",
+        "flax",
     )
+    """Files that are written of each network; flax is a Python file to train it further with."""
+    int8: bool = False
+    """Whether each network is also written as ONNX in int8, and accuracy and latency of both are
+    measured; some seconds a network, more with many or large test images."""
     finetune_epochs: Count = 0
     """Epochs for which each exported network is trained on its own first."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.int8 and "onnx" not in self.formats:
+            raise ValueError(f"int8 needs onnx among the formats, got {', '.join(self.formats)}")
+        return self
 
 
 def _default_output(given: Mapping[str, Any]) -> Path:

@@ -1,9 +1,9 @@
-"""Files that run without this project: ONNX and StableHLO.
+"""Files that run without this project: ONNX, StableHLO, and a Flax module in Python.
 
-Each has the weights inside and a dynamic batch size.
-Both take normalised float32 images `[batch, height, width, channels]` and give float32 logits. The
-StableHLO file is what `jax.export` serialises; `jax.export.deserialize(bytes).call(images)` runs
-it.
+Each has a dynamic batch size, takes normalised float32 images `[batch, height, width, channels]`
+and gives float32 logits. The StableHLO file is what `jax.export` serialises;
+`jax.export.deserialize(bytes).call(images)` runs it. The Flax module has its weights in a
+safetensors file of its name; `load()` of that module gives the network.
 """
 
 from __future__ import annotations
@@ -11,17 +11,23 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jaxtyping import Float
+from safetensors.numpy import save
 
 from latency_models.measure import runtimes
+from nas.export.flax_module import flax_module
 from nas.supernet.standalone import StandaloneNetwork
+
+WEIGHTS_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True)
@@ -29,15 +35,18 @@ class Format:
     """A file format: its file name's ending, how it is written, and how it runs.
 
     Attributes:
+        suffix: With which its one file ends, or the first of them.
         write: Writes the network, computing in the given dtype.
         run: Loads a file and returns its logits for images.
         dtypes: What it can compute in.
+        beside: Endings of the files that it has beside the first.
     """
 
     suffix: str
     write: Callable[[StandaloneNetwork, Path, str], None]
     run: Callable[[Path, Float[np.ndarray, "n h w c"]], Float[np.ndarray, "n classes"]]
     dtypes: tuple[str, ...]
+    beside: tuple[str, ...] = ()
 
 
 def _write_onnx(network: StandaloneNetwork, path: Path, dtype: str) -> None:
@@ -81,11 +90,17 @@ def _simplify(model: bytes) -> bytes:
     return written.SerializeToString()
 
 
-def _run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
+def load_onnx(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """The file's network in ONNX Runtime, on the CPU: images to logits."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return np.asarray(session.run(None, {session.get_inputs()[0].name: images})[0])
+    name = session.get_inputs()[0].name
+    return lambda images: np.asarray(session.run(None, {name: np.asarray(images)})[0])
+
+
+def _run_onnx(path: Path, images: np.ndarray) -> np.ndarray:
+    return load_onnx(path)(images)
 
 
 def _write_stablehlo(network: StandaloneNetwork, path: Path, dtype: str) -> None:
@@ -103,10 +118,29 @@ def _run_stablehlo(path: Path, images: np.ndarray) -> np.ndarray:
     return np.asarray(jax.jit(exported.call)(images))
 
 
+def _write_flax(network: StandaloneNetwork, path: Path, dtype: str) -> None:
+    _check_dtype("flax", dtype)
+    source, arrays = flax_module(network, name=path.stem)
+    replace_arrays(path.with_suffix(WEIGHTS_SUFFIX), arrays)
+    replace_file(path, source.encode())
+
+
+def _run_flax(path: Path, images: np.ndarray) -> np.ndarray:
+    names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
+    # Not imported: that would leave compiled files beside it.
+    exec(compile(path.read_bytes(), str(path), "exec"), names)
+    return np.asarray(nnx.jit(lambda network, x: network(x))(names["load"](), images))
+
+
 def _check_dtype(name: str, dtype: str) -> None:
     dtypes = FORMATS[name].dtypes
     if dtype not in dtypes:
         raise ValueError(f"{name}: dtype must be one of {', '.join(dtypes)}, got {dtype}")
+
+
+def replace_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Writes the whole safetensors file or nothing."""
+    replace_file(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
 
 
 def replace_file(path: Path, content: bytes | bytearray) -> None:
@@ -123,6 +157,7 @@ FORMATS = {
     "stablehlo": Format(
         ".jaxexport", _write_stablehlo, _run_stablehlo, ("float32", "bfloat16", "float16")
     ),
+    "flax": Format(".py", _write_flax, _run_flax, ("float32",), beside=(WEIGHTS_SUFFIX,)),
 }
 """File formats by the name that a config gives."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,19 @@ from typing import Any
 import jax
 import numpy as np
 from jaxtyping import Float
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
 
-from nas.export.formats import FORMATS, replace_file
+from nas.export.formats import FORMATS, replace_arrays, replace_file
+from nas.export.model_card import model_card
 from nas.supernet.standalone import StandaloneNetwork
 from search_spaces.base import Architecture
 
 TOLERANCE = 1e-3
 """Largest difference of a logit that the check accepts, relative to the largest logit."""
+
+
+INT8_FILE = "model_int8.onnx"
+CARDS = ("card.json", "MODEL_CARD.md")
 
 
 def write_network(
@@ -28,35 +32,31 @@ def write_network(
     formats: Sequence[str],
     images: Float[np.ndarray, "n h w c"],
     logits: Float[np.ndarray, "n classes"],
-    card: Mapping[str, Any],
 ) -> dict[str, float]:
-    """Writes everything there is to a network.
+    """Writes the network's architecture and weights, and a file in each format.
 
     Args:
         network: What is shipped.
-        directory: Made if missing; files of an earlier export are replaced.
+        directory: Made if missing; the files of an earlier export are removed, whose weights might
+            be others.
         formats: Keys of `FORMATS`.
         images: Prepared images for the check.
         logits: What the network has to give for them.
-        card: Figures for `card.json`.
 
     Returns:
         For each format the largest difference of a logit.
 
     Raises:
-        ValueError: If a written file does not give the logits.
+        ValueError: If the network cannot be written in a format, or a written file does not give
+            the logits.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    endings = {ending for form in FORMATS.values() for ending in (form.suffix, *form.beside)}
+    for name in (*CARDS, INT8_FILE, *(f"model{ending}" for ending in endings)):
+        (directory / name).unlink(missing_ok=True)
     replace_file(directory / "architecture.json", network.architecture.to_json().encode())
-    weights = directory / "weights.safetensors"
-    save_file(
-        {
-            **_flat(network.params, "params"),
-            **_flat(network.statistics, "statistics"),
-        },
-        weights.with_name(weights.name + ".part"),
-    )
-    os.replace(weights.with_name(weights.name + ".part"), weights)
+    arrays = {**_flat(network.params, "params"), **_flat(network.statistics, "statistics")}
+    replace_arrays(directory / "weights.safetensors", arrays)
     differences: dict[str, float] = {}
     for name in formats:
         path = directory / f"model{FORMATS[name].suffix}"
@@ -68,9 +68,13 @@ def write_network(
                 f"{path}: its logits differ from the network's by {differences[name]:.3g}, "
                 f"expected at most {TOLERANCE:g} of {float(np.abs(logits).max()):.3g}"
             )
-    document = {**card, "max_logit_difference": differences}
-    replace_file(directory / "card.json", json.dumps(document, indent=2).encode())
     return differences
+
+
+def write_card(directory: Path, card: Mapping[str, Any]) -> None:
+    """Writes what is known of the network, for programs and for people; the last of its files."""
+    replace_file(directory / "MODEL_CARD.md", model_card(card).encode())
+    replace_file(directory / "card.json", json.dumps(card, indent=2).encode())
 
 
 def read_network(directory: Path) -> StandaloneNetwork:
@@ -92,8 +96,7 @@ def read_network(directory: Path) -> StandaloneNetwork:
 def _flat(tree: Mapping[str, Any], prefix: str) -> dict[str, np.ndarray]:
     flat: dict[str, np.ndarray] = {}
     for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]:
-        name = "/".join([prefix, *(entry.key for entry in path)])
-        flat[name] = np.ascontiguousarray(leaf)
+        flat["/".join([prefix, *(str(entry.key) for entry in path)])] = leaf
     return flat
 
 

@@ -4,6 +4,7 @@
 """
 
 from nas.report.data import DatasetSummary, Energy, Evaluation, ReportData
+from nas.report.exported import ExportedNetwork, Int8Run, Share
 from nas.report.history import (
     Failure,
     Rollback,
@@ -23,7 +24,9 @@ __all__ = [
     "DatasetSummary",
     "Energy",
     "Evaluation",
+    "ExportedNetwork",
     "Failure",
+    "Int8Run",
     "Kernel",
     "Member",
     "NetworkTimes",
@@ -31,6 +34,7 @@ __all__ = [
     "Rollback",
     "Roofline",
     "SearchHistory",
+    "Share",
     "SurrogatePoint",
     "Target",
     "TrainingPoint",

@@ -8,6 +8,7 @@ is checked when it is built.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from nas.report.exported import ExportedNetwork
 from nas.report.history import Rollback, SearchHistory, TrainingPoint
 from nas.report.target import Target, check_accuracy
 from search_spaces.base import Decision
@@ -73,6 +74,7 @@ class ReportData:
     rollbacks: tuple[Rollback, ...] = ()
     history: SearchHistory | None = None
     energy: Energy | None = None
+    exported: tuple[ExportedNetwork, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.targets:

@@ -37,6 +37,7 @@ SCRIPTS = (
     "time.js",
     "overlay.js",
     "history.js",
+    "exported.js",
     "study.js",
     "theme.js",
     "page.js",

@@ -47,6 +47,7 @@ def report_payload(data: ReportData) -> dict[str, Any]:
         ],
         "rollbacks": [asdict(rollback) for rollback in data.rollbacks],
         "history": None if data.history is None else _history_payload(data.history),
+        "exported": [asdict(network) for network in data.exported],
     }
 
 

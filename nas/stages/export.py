@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ import numpy as np
 from nas.config import Config
 from nas.data import prepare
 from nas.errors import UserError
-from nas.export.writing import write_network
+from nas.export.writing import write_card, write_network
 from nas.live import StageProgress
 from nas.stages.adapt import load_predictors
+from nas.stages.cards import accuracy_of, card_of, files_of
 from nas.stages.costs import TargetCosts
 from nas.stages.fronts import Front, Member, fronts_of
+from nas.stages.int8 import compare_int8
 from nas.stages.measuring import Measuring
 from nas.stages.setting import Setting, prepare_process
 from nas.stages.train import training_job
@@ -42,18 +44,15 @@ def export(study: Study, config: Config) -> None:
     chosen = _chosen(fronts, config)
     study.begin_stage("export")
     measuring = Measuring(setting)
-    written: dict[str, Any] = {}
     with StageProgress(study, "export", len(chosen)) as bar:
-        for done, (member, card) in enumerate(chosen, start=1):
+        for done, member in enumerate(chosen, start=1):
             directory = study.path / "export" / member.network
-            differences, accuracy = _write(setting, measuring, member, card, directory)
-            written[member.network] = differences
-            told = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
-            text = f"{member.network}: largest logit difference {told}"
-            if accuracy is not None:
-                text += f"; test accuracy after fine-tuning {accuracy:.2%}"
-            bar.update(done, text, important=True)
-    study.finish_stage("export", {"duration_s": time.monotonic() - started, "networks": written})
+            bar.update(done, _write(setting, measuring, member, fronts, directory), important=True)
+    summary = {
+        "duration_s": time.monotonic() - started,
+        "networks": [member.network for member in chosen],
+    }
+    study.finish_stage("export", summary)
 
 
 def choose(front: Front, latency_ms: float | None, confidence: float = 0.5) -> Member:
@@ -91,8 +90,8 @@ def choose(front: Front, latency_ms: float | None, confidence: float = 0.5) -> M
     )
 
 
-def _chosen(fronts: Sequence[Front], config: Config) -> list[tuple[Member, dict[str, Any]]]:
-    """Each member to write, once, with its figures on every target that has it."""
+def _chosen(fronts: Sequence[Front], config: Config) -> list[Member]:
+    """Each member to write, once."""
     by_name = {front.target.name: front for front in fronts}
     if config.export.members == "all":
         members = {member.network: member for front in fronts for member in front.members}
@@ -102,46 +101,18 @@ def _chosen(fronts: Sequence[Front], config: Config) -> list[tuple[Member, dict[
             for choice in config.export.members
         ]
         members = {member.network: member for member in picked}
-    return [(member, _card(member, fronts)) for member in members.values()]
-
-
-def _card(member: Member, fronts: Sequence[Front]) -> dict[str, Any]:
-    targets = {
-        front.target.name: {
-            "predicted_s": found.predicted_s,
-            "interval_s": [found.interval_low_s, found.interval_high_s],
-            "measured_s": found.measured_s,
-            "broke_constraint": found.broke_constraint,
-        }
-        for front in fronts
-        for found in front.members
-        if found.network == member.network
-    }
-    return {
-        "network": member.network,
-        "genotype": list(member.genotype),
-        "params": member.params,
-        "macs": member.macs,
-        "search_accuracy": member.search_accuracy,
-        "test_accuracy": member.test_accuracy,
-        "targets": targets,
-    }
+    return list(members.values())
 
 
 def _write(
-    setting: Setting, measuring: Measuring, member: Member, card: dict[str, Any], directory: Path
-) -> tuple[dict[str, float], float | None]:
+    setting: Setting, measuring: Measuring, member: Member, fronts: Sequence[Front], directory: Path
+) -> str:
+    """Writes a member's files; what the user is told of them."""
+    chosen = setting.config.export
     architecture = setting.space.decode(np.array(member.genotype))
     network = measuring.network(architecture)
+    card = card_of(setting, member, architecture, fronts)
     dataset = setting.dataset
-    # Normalisation is the caller's part, so the card has to say what it was.
-    card["input"] = {
-        "shape": list(architecture.input_shape),
-        "pixels": "float32 in 0..1, minus mean, divided by std, resized bilinearly",
-        "mean": dataset.mean.tolist(),
-        "std": dataset.std.tolist(),
-        "classes": list(dataset.classes),
-    }
     images = prepare(
         dataset.test.images[:CHECKED_IMAGES],
         mean=dataset.mean.astype(np.float32),
@@ -149,21 +120,37 @@ def _write(
         resolution=architecture.input_shape[0],
     )
     logits = np.asarray(measuring.evaluation.logits(architecture, network.statistics, images))
-    accuracy = None
-    if setting.config.export.finetune_epochs:
+    if chosen.finetune_epochs:
         network, accuracy = _finetune(setting, network)
-        card["finetune_epochs"] = setting.config.export.finetune_epochs
+        card["finetune_epochs"] = chosen.finetune_epochs
         card["test_accuracy_finetuned"] = accuracy
+        card["accuracy_finetuned"] = accuracy_of(setting, accuracy)
         logits = np.asarray(network.function(implementation="native")(jnp.asarray(images)))
     differences = write_network(
-        network,
-        directory,
-        formats=setting.config.export.formats,
-        images=np.asarray(images),
-        logits=logits,
-        card=card,
+        network, directory, formats=chosen.formats, images=np.asarray(images), logits=logits
     )
-    return differences, accuracy
+    card["checked_images"] = len(images)
+    card["formats"] = files_of(directory, differences)
+    if chosen.int8:
+        card["int8"] = compare_int8(setting, measuring, network, directory)
+    write_card(directory, card)
+    return _told(card)
+
+
+def _told(card: Mapping[str, Any]) -> str:
+    differences = ", ".join(
+        f"{name} {found['max_logit_difference']:.1e}" for name, found in card["formats"].items()
+    )
+    text = f"{card['network']}: largest logit difference {differences}"
+    if "accuracy_finetuned" in card:
+        text += f"; test accuracy after fine-tuning {card['test_accuracy_finetuned']:.2%}"
+    if "int8" in card:
+        accuracy = card["int8"]["accuracy"]
+        text += (
+            f"; test accuracy {accuracy['float32']['value']:.2%}, in int8 "
+            f"{accuracy['int8']['value']:.2%}"
+        )
+    return text
 
 
 def _finetune(setting: Setting, network: StandaloneNetwork) -> tuple[StandaloneNetwork, float]:

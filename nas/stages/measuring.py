@@ -94,14 +94,15 @@ class Measuring:
         path = stem.with_suffix(FORMATS[name].suffix)
         network = self.network(architecture)
         if name == "onnx" and target.dtype == "int8":
-            images = self._quantization_images(architecture.input_shape[0])
+            images = self.quantization_images(architecture.input_shape[0])
             write_quantized_onnx(network, path, images=images)
         else:
             told = name == "onnx" and target.dtype in HINTED
             FORMATS[name].write(network, path, "float32" if told else target.dtype)
         return path
 
-    def _quantization_images(self, resolution: int) -> np.ndarray:
+    def quantization_images(self, resolution: int) -> np.ndarray:
+        """Prepared training images from which the scales of int8 networks are taken."""
         dataset = self._setting.dataset
         count = min(QUANTIZATION_IMAGES, len(dataset.train))
         rng = np.random.default_rng([self._setting.config.seed, 4])

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import platform
+import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import nas
 from nas.config import Config
 from nas.records import Measurement, Stage
 from nas.report import Energy
@@ -30,6 +34,26 @@ def versions() -> dict[str, str]:
     }
 
 
+def commit() -> str | None:
+    """Of this package: where it was installed from, or of the checkout that it runs in.
+
+    A checkout with changes has `-dirty` behind it; None where neither is known.
+    """
+    text = importlib.metadata.distribution("ridgeline-nas").read_text("direct_url.json")
+    installed = json.loads(text).get("vcs_info", {}).get("commit_id") if text else None
+    checkout = Path(nas.__file__).resolve().parents[1]
+    if installed or not (checkout / ".git").exists():
+        return installed
+    command = ["git", "-C", str(checkout), "describe", "--always", "--abbrev=40", "--dirty"]
+    try:
+        found = subprocess.run(
+            [*command, "--exclude=*"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
 def stage_durations(stages: Sequence[Stage]) -> dict[str, float]:
     """Seconds of every complete stage."""
     found = {
@@ -43,7 +67,7 @@ def stage_durations(stages: Sequence[Stage]) -> dict[str, float]:
 def environment(measurements: Sequence[Measurement]) -> dict[str, str]:
     """What the latest measurement that succeeded was made in, as text."""
     found = next((one for one in reversed(measurements) if one.latency_s is not None), None)
-    return {} if found is None else _flat(found.environment)
+    return {} if found is None else flat_environment(found.environment)
 
 
 def energy_estimate(config: Config, durations_s: Mapping[str, float]) -> Energy | None:
@@ -68,12 +92,13 @@ def energy_estimate(config: Config, durations_s: Mapping[str, float]) -> Energy 
     return Energy(joules=core_s * CORE_W, basis=basis)
 
 
-def _flat(environment: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def flat_environment(environment: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """What is known of where a latency was measured, as text."""
     found: dict[str, str] = {}
     for key, value in environment.items():
         name = f"{prefix}{key}"
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{name} ")
+            found |= flat_environment(value, f"{name} ")
         elif value is not None and value != []:
             found[name] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return found

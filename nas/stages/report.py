@@ -30,6 +30,7 @@ from nas.report.figures import write_figures
 from nas.stages import fronts
 from nas.stages.adapt import load_predictors
 from nas.stages.costs import TargetCosts, archive_of
+from nas.stages.exported import exported_networks
 from nas.stages.fronts import INTERVAL_LEVEL, fronts_of
 from nas.stages.history import SURROGATE, search_history, training_curve, training_rollbacks
 from nas.stages.operators import roofline_of
@@ -114,6 +115,7 @@ def report_data(study: Study, config: Config) -> ReportData:
             study.evaluations("search"), study.kept(SURROGATE, list[SurrogatePoint]) or ()
         ),
         energy=energy_estimate(config, durations_s),
+        exported=exported_networks(study.path),
     )
 
 

@@ -47,7 +47,7 @@ class NasBench201CellModule(nnx.Module):
         mode: Mode,
     ) -> None:
         self.edges = block.edges
-        self.implementation: Implementation = implementation or default_implementation()
+        self.pool = MeanPool(implementation)
         options: Any = {"rngs": rngs, "implementation": implementation, "mode": mode}
         self.convs = _convs(block.in_channels, block.edges, **options)
 
@@ -56,7 +56,7 @@ class NasBench201CellModule(nnx.Module):
         nodes: dict[int, Array] = {0: x}
         for source, target, operation in self.edges:
             conv = self.convs.get(_conv_name(source, target, operation))
-            y = _run_edge(operation, conv, nodes[source], self.implementation)
+            y = _run_edge(operation, nodes[source], conv, self.pool)
             nodes[target] = nodes[target] + y if target in nodes else y
         return nodes[3] if 3 in nodes else x * 0
 
@@ -77,13 +77,24 @@ def _conv_name(source: int, target: int, operation: str) -> str:
     return f"node{target}_from{source}_{operation}"
 
 
-def _run_edge(operation: str, conv: Any, x: Array, implementation: Implementation) -> Array:
+class MeanPool(nnx.Module):
+    """`mean_pool_3x3` as a layer."""
+
+    def __init__(self, implementation: Implementation | None) -> None:
+        self.implementation: Implementation = implementation or default_implementation()
+
+    def __call__(self, x: Float[Array, "n h w c"]) -> Float[Array, "n h w c"]:
+        """Features to features."""
+        return mean_pool_3x3(x, implementation=self.implementation)
+
+
+def _run_edge(operation: str, x: Array, conv: Any, pool: Any) -> Array:
     if operation == "none":
         return x * 0
     if operation == "skip_connect":
         return x
     if operation == "avg_pool_3x3":
-        return mean_pool_3x3(x, implementation=implementation)
+        return pool(x)
     return conv(activate(x, "relu"))
 
 
@@ -115,7 +126,7 @@ class CellTemplateModule(nnx.Module):
         implementation: Implementation | None = None,
         mode: Mode,
     ) -> None:
-        self.implementation: Implementation = implementation or default_implementation()
+        self.pool = MeanPool(implementation)
         options: Any = {"rngs": rngs, "implementation": implementation, "mode": mode}
         edges = [(*edge, operation) for edge in EDGES for operation in KERNELS]
         self.convs = _convs(block.channels, edges, **options)
@@ -139,7 +150,7 @@ class CellTemplateModule(nnx.Module):
         def branch(operation: str) -> Callable[..., Any]:
             def run(params: Any, statistics: Any, x: Array) -> tuple[Array, Any]:
                 own = nnx.merge(definition, params, statistics)
-                y = _run_edge(operation, own.get(operation), x, self.implementation)
+                y = _run_edge(operation, x, own.get(operation), self.pool)
                 return y, nnx.state(own, nnx.BatchStat)
 
             return run

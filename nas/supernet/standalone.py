@@ -174,14 +174,21 @@ def classify(
     network: StandaloneNetwork, dataset: Dataset, split: Split, *, batch_size: int
 ) -> Float[np.ndarray, "n classes"]:
     """Logits for every image of a split."""
-    run = jax.jit(network.function())
+    resolution = network.architecture.input_shape[0]
+    return logits_of(
+        jax.jit(network.function()), dataset, split, resolution=resolution, batch_size=batch_size
+    )
+
+
+def logits_of(
+    run: Callable[[Any], Any], dataset: Dataset, split: Split, *, resolution: int, batch_size: int
+) -> Float[np.ndarray, "n classes"]:
+    """What a function from prepared images to logits gives for every image of a split."""
     mean, std = dataset.mean.astype(np.float32), dataset.std.astype(np.float32)
     logits: list[np.ndarray] = []
     for first in range(0, len(split), batch_size):
         rows = np.minimum(np.arange(first, first + batch_size), len(split) - 1)
-        images = prepare(
-            split.images[rows], mean=mean, std=std, resolution=network.architecture.input_shape[0]
-        )
+        images = prepare(split.images[rows], mean=mean, std=std, resolution=resolution)
         logits.append(np.asarray(run(images))[: len(split) - first])
     return np.concatenate(logits)
 

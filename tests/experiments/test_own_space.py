@@ -170,7 +170,9 @@ def test_the_own_space_is_searched_from_training_to_export(installed: Path) -> N
     subprocess.run(command, check=True, env=environment)
     front: Any = pd.read_csv("runs/separable/fronts/here.csv")
     assert front["test_accuracy"].max() > 0.3
-    assert len(list(Path("runs/separable/export").glob("*/model.onnx"))) >= 1
+    exported = list(Path("runs/separable/export").glob("*/model.onnx"))
+    assert len(exported) >= 1
+    assert all("own_" not in path.with_suffix(".py").read_text() for path in exported)
 
 
 def test_a_block_without_a_module_is_refused(written: Path) -> None:

@@ -165,6 +165,8 @@ tabs();
 const together = overlayChart(views, openNetwork);
 if (together) byName("all").append(html("h2", {}, "All targets"), together);
 byName("history").append(...historySection(views, data.history, data.training, data.rollbacks));
+const exported = exportedSection(data.exported);
+if (exported) byName("exported").append(exported);
 byName("study").append(
   html("h2", {}, "The study"),
   html(

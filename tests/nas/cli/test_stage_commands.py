@@ -144,20 +144,22 @@ def test_the_report_is_written_anew_each_time_and_needs_no_export(nas, stages, c
 def test_options_of_export_choose_members_of_a_complete_study(nas, stages, config):
     nas("run", config)
     member = ("--target", "here", "--latency-ms", "3")
-    assert nas("export", "runs/tiny", *member, "--format", "onnx", "--finetune-epochs", "2")[0] == 0
+    options = ("--format", "onnx", "--int8", "--finetune-epochs", "2")
+    assert nas("export", "runs/tiny", *member, *options)[0] == 0
     assert stages.ran[-1] == "export"
     assert stages.config is not None
     chosen = stages.config.export
     assert chosen.members != "all"
     assert (chosen.members[0].target, chosen.members[0].latency_ms) == ("here", 3.0)
-    assert (chosen.formats, chosen.finetune_epochs) == (("onnx",), 2)
+    assert (chosen.formats, chosen.int8, chosen.finetune_epochs) == (("onnx",), True, 2)
 
 
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
         (("--target", "there"), "target must be one of here, got 'there'"),
-        (("--format", "tflite"), "export.formats.0 must be one of 'onnx' or 'stablehlo'"),
+        (("--format", "tflite"), "export.formats.0 must be one of 'onnx', 'stablehlo' or"),
+        (("--format", "flax", "--int8"), "export.int8 needs onnx among the formats, got flax"),
         (("--target", "here", "--latency-ms", "-1"), "latency_ms must be greater than 0"),
     ],
 )

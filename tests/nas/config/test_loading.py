@@ -248,7 +248,11 @@ MISTAKES = {
     "export.members=some": "export.members must be one of 'all', got \"some\"",
     "export.members=3": "export.members must be a list, got 3",
     "export.members=[{target: there}]": "export.members: target must be one of here, got 'there'",
-    "export.formats=[tflite]": "export.formats.0 must be one of 'onnx' or 'stablehlo'",
+    "export.formats=[tflite]": "export.formats.0 must be one of 'onnx', 'stablehlo' or 'flax'",
+    "export={int8: true, formats: [stablehlo, flax]}": (
+        "export.int8 needs onnx among the formats, got stablehlo, flax"
+    ),
+    "export.int8=3": "export.int8 must be true or false, got 3",
 }
 
 

@@ -30,7 +30,8 @@ def test_a_file_gives_the_networks_logits_at_every_batch_size(
     form = FORMATS[name]
     path = tmp_path / f"network{form.suffix}"
     form.write(network(), path, dtype)
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+    names = {path.with_suffix(ending).name for ending in (form.suffix, *form.beside)}
+    assert {file.name for file in tmp_path.iterdir()} == names
     run = jax.jit(network().function(dtype=dtype))
     rng = np.random.default_rng(0)
     for count in (1, 5):
@@ -40,6 +41,25 @@ def test_a_file_gives_the_networks_logits_at_every_batch_size(
         assert logits.shape == (count, 10)
         tolerance = 1e-4 if dtype == "float32" else 0.05 * float(np.abs(expected).max())
         np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=tolerance)
+
+
+def test_openvino_gives_the_networks_logits_at_every_batch_size(tmp_path: Path) -> None:
+    # Imported first, it keeps OpenVINO from sending usage statistics.
+    from latency_models.measure.open_vino import ov
+
+    path = tmp_path / "network.onnx"
+    FORMATS["onnx"].write(network(), path, "float32")
+    (given,) = onnx.load(path).graph.input
+    batch, *rest = given.type.tensor_type.shape.dim
+    assert batch.dim_param
+    assert [size.dim_value for size in rest] == [8, 8, 1]
+    hint = {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = ov.Core().compile_model(str(path), "CPU", hint)
+    for count in (1, 5):
+        rng = np.random.default_rng(count)
+        images = rng.standard_normal((count, 8, 8, 1)).astype(np.float32)
+        expected = np.asarray(jax.jit(network().function())(images))
+        np.testing.assert_allclose(compiled(images)[0], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_the_onnx_file_has_standard_operators_and_no_needless_changes_of_layout(

@@ -1,7 +1,5 @@
 """A network's directory: what is written reads back, and wrong logits are refused."""
 
-import json
-
 import jax
 import numpy as np
 import pytest
@@ -50,15 +48,9 @@ def shipped() -> tuple[StandaloneNetwork, np.ndarray, np.ndarray]:
 
 def test_a_directory_reads_back_to_the_same_network(shipped, tmp_path):
     network, images, logits = shipped
-    differences = write_network(
-        network,
-        tmp_path / "net",
-        formats=["stablehlo"],
-        images=images,
-        logits=logits,
-        card={"a": 1},
-    )
-    restored = read_network(tmp_path / "net")
+    directory = tmp_path / "net"
+    write_network(network, directory, formats=["stablehlo", "flax"], images=images, logits=logits)
+    restored = read_network(directory)
     assert restored.architecture == network.architecture
     for tree, other in (
         (restored.params, network.params),
@@ -66,24 +58,36 @@ def test_a_directory_reads_back_to_the_same_network(shipped, tmp_path):
     ):
         assert jax.tree.structure(tree) == jax.tree.structure(other)
         jax.tree.map(np.testing.assert_array_equal, tree, other)
-    card = json.loads((tmp_path / "net/card.json").read_text())
-    assert card == {"a": 1, "max_logit_difference": differences}
-    assert {path.name for path in (tmp_path / "net").iterdir()} == {
+    assert {path.name for path in directory.iterdir()} == {
         "architecture.json",
-        "card.json",
         "model.jaxexport",
+        "model.py",
+        "model.safetensors",
         "weights.safetensors",
     }
 
 
-@pytest.mark.parametrize("wrong", [1.01, np.nan])
-def test_logits_that_differ_are_refused_and_leave_no_card(shipped, tmp_path, wrong):
+def test_files_of_an_earlier_export_do_not_outlive_their_weights(shipped, tmp_path):
     network, images, logits = shipped
-    with pytest.raises(ValueError, match=r"model\.jaxexport: its logits differ from the network's"):
-        write_network(
-            network, tmp_path, formats=["stablehlo"], images=images, logits=logits * wrong, card={}
-        )
-    assert not (tmp_path / "card.json").exists()
+    stale = ["card.json", "MODEL_CARD.md", "model_int8.onnx", "model.onnx", "model.py"]
+    for name in [*stale, "notes.txt"]:
+        (tmp_path / name).write_text("earlier")
+    write_network(network, tmp_path, formats=["flax"], images=images, logits=logits)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "architecture.json",
+        "model.py",
+        "model.safetensors",
+        "notes.txt",
+        "weights.safetensors",
+    }
+    assert (tmp_path / "model.py").read_text() != "earlier"
+
+
+@pytest.mark.parametrize("wrong", [1.01, np.nan])
+def test_logits_that_differ_are_refused(shipped, tmp_path, wrong):
+    network, images, logits = shipped
+    with pytest.raises(ValueError, match=r"model\.py: its logits differ from the network's"):
+        write_network(network, tmp_path, formats=["flax"], images=images, logits=logits * wrong)
 
 
 def test_a_missing_file_is_named(shipped, tmp_path):

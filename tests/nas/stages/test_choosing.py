@@ -117,7 +117,8 @@ def test_export_of_one_member_writes_it_alone(nas, copied):
     (directory,) = (study / "export").iterdir()
     assert f"{directory.name}: largest logit difference onnx" in err
     files = {path.name for path in directory.iterdir()}
-    assert files == {"architecture.json", "card.json", "model.onnx", "weights.safetensors"}
+    cards = {"card.json", "MODEL_CARD.md"}
+    assert files == {"architecture.json", "model.onnx", "weights.safetensors", *cards}
 
 
 @pytest.mark.parametrize(
@@ -148,7 +149,7 @@ def test_fine_tuning_trains_the_exported_network_further(nas, copied, finished):
     (card,) = [card for card in cards if "finetune_epochs" in card]
     assert card["finetune_epochs"] == 1
     assert card["test_accuracy_finetuned"] > card["test_accuracy"] - 0.1
-    assert card["max_logit_difference"]["onnx"] < 1e-3
+    assert card["formats"]["onnx"]["max_logit_difference"] < 1e-3
     before = read_network(finished / "export" / card["network"])
     after = read_network(study / "export" / card["network"])
     head = next(reversed(before.params))

@@ -214,7 +214,7 @@ def test_exported_files_reproduce_the_logits_of_the_subnet(setting, finished):
         for name, form in FORMATS.items():
             found = form.run(directory / f"model{form.suffix}", np.asarray(images))
             np.testing.assert_allclose(found, logits, atol=1e-4)
-            assert card["max_logit_difference"][name] < 1e-4
+            assert card["formats"][name]["max_logit_difference"] < 1e-4
         restored = np.asarray(read_network(directory).function()(images))
         np.testing.assert_allclose(restored, logits, atol=1e-4)
 
