@@ -49,7 +49,7 @@ def read_yaml_file(path: Path) -> Any:
     with path.open("rb") as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        raise YamlError(f"expected at most {MOST_BYTES:,} bytes, got more")
+        raise YamlError(f"expected YAML of at most {MOST_BYTES:,} bytes, got more")
     try:
         return read_yaml(content.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -96,9 +96,13 @@ class _Loader(yaml.SafeLoader):
         None: yaml.SafeLoader.yaml_constructors[None],
     }
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Hashable, Any]:
+        if not isinstance(node, yaml.MappingNode):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"expected a mapping node, but found {node.id}", node.start_mark
+            )
         seen: set[Any] = set()
-        for key_node, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, str):
                 raise yaml.constructor.ConstructorError(

@@ -48,7 +48,9 @@ def measure(
         str | None,
         typer.Option(help="What the runtime is told to compute in, where it can be told."),
     ] = None,
-    timeout_s: Annotated[float, typer.Option(help="For one file, compilation included.")] = 120.0,
+    timeout_s: Annotated[
+        float, typer.Option(min=0.1, help="For one file, compilation included.")
+    ] = 120.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure the latency of networks, one after another: on this machine, or by your program."""
@@ -60,7 +62,8 @@ def measure(
         runtime = COMMAND
     for file in files:
         if not file.is_file():
-            raise typer.BadParameter(f"{file}: no such file")
+            found = "a directory" if file.is_dir() else "nothing"
+            raise typer.BadParameter(f"{file}: expected a file, found {found}")
     results: list[tuple[str, Measured]] = []
     for file in files:
         name = runtime or _runtime_of(file)

@@ -19,7 +19,7 @@ from latency_models.meta import (
     save_predictor,
 )
 from nas.config import Config, TargetConfig
-from nas.errors import UserError
+from nas.errors import StudyError, UserError
 from nas.live import StageProgress
 from nas.records import Measurement, Option
 from nas.stages.measuring import Measuring, file_format
@@ -61,8 +61,22 @@ def predictor_directory(study: Study, target: TargetConfig) -> Path:
 
 
 def load_predictors(study: Study, config: Config) -> list[MetaLatencyPredictor]:
-    """Every target's predictor, in the config's order."""
-    return [load_predictor(predictor_directory(study, target)) for target in config.targets]
+    """Every target's predictor, in the config's order.
+
+    Raises:
+        StudyError: If one is missing.
+        ValueError: If one is damaged.
+    """
+    found: list[MetaLatencyPredictor] = []
+    for target in config.targets:
+        try:
+            found.append(load_predictor(predictor_directory(study, target)))
+        except FileNotFoundError as error:
+            raise StudyError(
+                f"{study.path}: the predictor of {target.name} is missing ({error.filename}); "
+                "take it from a copy of the study, or make the study anew"
+            ) from None
+    return found
 
 
 def check_targets(config: Config) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import secrets
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated
-
-from pydantic import Field
 
 from nas.config import Config, TrackingConfig
-from nas.errors import UserError
+from nas.errors import StudyError, UserError
 from nas.study import Study
 from nas.tracking.backends import MlflowTracker, TensorBoardTracker, WandbTracker
 from nas.tracking.tracker import BackgroundTracker, Tracker
@@ -21,7 +19,7 @@ PACKAGES = {"tensorboard": "tensorboardX", "wandb": "wandb", "mlflow": "mlflow"}
 """What each tracker imports; the extra that brings it has the tracker's name."""
 RUN_KEY = "tracking.run"
 """The key of the study's metadata under which the run's identifier is kept."""
-Identifier = Annotated[str, Field(pattern="^[0-9a-f]{16}$")]
+IDENTIFIER = re.compile("[0-9a-f]{16}")
 """As `secrets.token_hex` makes it: it goes into a query and into paths."""
 
 
@@ -87,7 +85,9 @@ def _trackers(study: Study, config: Config, stage: str) -> list[Tracker]:
         found.append(BackgroundTracker("tensorboard", lambda: TensorBoardTracker(events)))
     if wandb is None and mlflow is None:
         return found
-    identifier = study.kept(RUN_KEY, Identifier) or secrets.token_hex(8)
+    identifier = study.kept(RUN_KEY, str) or secrets.token_hex(8)
+    if not IDENTIFIER.fullmatch(identifier):
+        raise StudyError(f"{study.path}/study.db: metadata {RUN_KEY}: got {identifier!r:.60}")
     study.set_metadata(RUN_KEY, identifier)
     if wandb is not None:
         found.append(

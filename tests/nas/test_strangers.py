@@ -76,7 +76,7 @@ NASTY: dict[str, tuple[bytes, str]] = {
     "a mapping that is none": (b"!!map 5", "expected a mapping node"),
     "a lone surrogate": (b'name: "\\ud800"', "name"),
     "two documents": (b"name: a\n---\nname: b", "but found another document"),
-    "no end": (b"name: " + b"a" * (MOST_BYTES + 1), "expected at most 262,144 bytes"),
+    "no end": (b"name: " + b"a" * (MOST_BYTES + 1), "expected YAML of at most 262,144 bytes"),
 }
 
 

@@ -139,7 +139,7 @@ def test_a_file_that_a_runtime_cannot_read_is_a_failure_with_its_reason(nas, onn
 @pytest.mark.parametrize(
     ("name", "options", "expected"),
     [
-        ("none.onnx", (), "none.onnx: no such file"),
+        ("none.onnx", (), "none.onnx: expected a file, found nothing"),
         ("text.txt", (), "expected a file ending in .jaxexport (xla), .onnx (onnxruntime)"),
         ("text.onnx", (), "is no ONNX model, or an incomplete one"),
         ("text.jaxexport", (), "is no function serialised by jax.export"),
