@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.export
+import jax.numpy as jnp
 import numpy as np
 import onnx
 import pytest
@@ -17,6 +20,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from latency_models import DEVICES, Workload, read_onnx
+from latency_models.measure import xla
 from latency_models.meta import load_predictor, load_pretrained, save_predictor
 from search_spaces.base import Architecture
 from search_spaces.mobilenet import MobileNetOptions, MobileNetSpace, MobileNetStage
@@ -303,3 +307,15 @@ def test_spoilt_bytes_of_an_onnx_model_neither_crash_nor_hang(tmp_path: Path):
 def test_a_file_that_is_read_in_one_process_is_read_here_too(tmp_path: Path):
     onnx.save(ONNX["data elsewhere"], tmp_path / "model.onnx")
     assert read_onnx(tmp_path / "model.onnx").params == 8
+
+
+def test_a_function_that_calls_code_outside_xla_is_refused(tmp_path: Path):
+    square = jax.ShapeDtypeStruct((2, 2), jnp.float32)
+    for function in (jnp.linalg.cholesky, jnp.tanh):
+        exported = jax.export.export(jax.jit(function))(square)
+        (tmp_path / function.__name__).write_bytes(exported.serialize())
+    options: dict[str, Any] = {"input_shape": (2, 2), "dtype": "float32", "threads": 1}
+    # JAX computes a Cholesky factor on CPUs by a call to LAPACK.
+    with pytest.raises(ValueError, match="expected no calls out of XLA, got lapack"):
+        xla.load(tmp_path / "cholesky", **options)
+    assert callable(xla.load(tmp_path / "tanh", **options))
