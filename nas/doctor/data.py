@@ -18,7 +18,9 @@ def check_data(config: Config) -> Iterator[Check]:
     try:
         shape, classes, text = _look(config)
     except (DatasetError, OSError) as error:
-        yield Check("data", "fail", str(error), "the message above says what is expected where")
+        yield Check(
+            "data", "fail", str(error), "set data.path to where the files are, or put them there"
+        )
         return
     yield Check("data", "ok", f"{data.name}: {text}")
     try:

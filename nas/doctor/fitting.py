@@ -73,4 +73,4 @@ def _fit(nodes: Sequence[Resources], *, cpus: float, gpus: float) -> int:
 
 def _shape(workers: int, cpus: float, gpus: float) -> str:
     gpu = f" and {gpus:g} GPUs" if gpus else ""
-    return f"{workers} of {cpus:g} CPUs{gpu} asked for"
+    return f"{workers} with {cpus:g} CPUs{gpu} each asked for"
