@@ -99,7 +99,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Hashable, Any]:
         if not isinstance(node, yaml.MappingNode):
             raise yaml.constructor.ConstructorError(
-                None, None, "expected a mapping", node.start_mark
+                None, None, "expected a mapping node, found another", node.start_mark
             )
         seen: set[Any] = set()
         for key_node, _ in node.value:

@@ -242,8 +242,8 @@ def _read_arrays(path: Path, content: bytes) -> _Arrays:
         shape = (p,) if "mean" in name else (p, p)
         if array.shape != shape or array.dtype != np.float64:
             raise ValueError(
-                f"{path.name}: {name} is expected to be float64 of shape {shape}, "
-                f"got {array.dtype} {array.shape}"
+                f"{path.name}: {name} is expected to be float64 and of shape {shape}, "
+                f"got {array.shape} of {array.dtype}"
             )
         if not (np.abs(array) <= _MOST).all():
             raise ValueError(f"{path.name}: {name} has entries that are no number below {_MOST:g}")

@@ -299,7 +299,7 @@ def test_spoilt_bytes_of_an_onnx_model_neither_crash_nor_hang(tmp_path: Path):
         changed = bytearray(content)
         for at in rng.integers(0, len(content), rng.integers(1, 4)):
             changed[at] = rng.integers(256)
-        end = len(changed) if rng.random() < 2 / 3 else int(rng.integers(len(changed)))
+        end = len(changed) if rng.random() < 0.7 else int(rng.integers(len(changed)))
         path.write_bytes(changed[:end])
     assert len(read_apart(paths)) == len(paths)
 
@@ -311,7 +311,8 @@ def test_a_file_that_is_read_in_one_process_is_read_here_too(tmp_path: Path):
 
 def test_a_function_that_calls_code_outside_xla_is_refused(tmp_path: Path):
     square = jax.ShapeDtypeStruct((2, 2), jnp.float32)
-    for name, function in {"cholesky": jnp.linalg.cholesky, "tanh": jnp.tanh}.items():
+    functions: dict[str, Any] = {"cholesky": jnp.linalg.cholesky, "tanh": jnp.tanh}
+    for name, function in functions.items():
         exported = jax.export.export(jax.jit(function))(square)
         (tmp_path / name).write_bytes(exported.serialize())
     options: dict[str, Any] = {"input_shape": (2, 2), "dtype": "float32", "threads": 1}
