@@ -1,5 +1,6 @@
 """Training: the order of events, and that interruptions leave no trace."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -267,6 +268,42 @@ def test_a_checkpoint_of_another_space_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"/7: not a checkpoint of this config's supernet"):
         checkpoints.restore({"weights": {"b": jnp.ones(2)}, "optimizer": jnp.ones(2), "step": 0})
     checkpoints.close()
+
+
+def shapes(**sizes: int) -> dict[str, Any]:
+    return {name: jax.ShapeDtypeStruct((size,), jnp.float32) for name, size in sizes.items()}
+
+
+def test_weights_are_read_where_they_are_those_expected(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save({"weights": {"a": jnp.ones(3)}, "optimizer": jnp.ones(20_000_000), "step": 7})
+    checkpoints.close()
+    assert load_weights(tmp_path)["a"].tolist() == [1, 1, 1]
+    for expected, told in (
+        (shapes(a=4), r"/7: not a checkpoint.*\['a'\] of shape \(4,\), got \(3,\)"),
+        (shapes(a=3, b=1), r"\['b'\] of shape \(1,\), got None"),
+        (shapes(a=3), "expected about 3 weights and the like of them, got 20,000,004"),
+    ):
+        with pytest.raises(ValueError, match=told):
+            load_weights(tmp_path, expected)
+
+
+def test_a_spoilt_checkpoint_is_named_or_read(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "good")
+    checkpoints.save({"weights": {"a": jnp.ones(3)}, "step": 7})
+    checkpoints.close()
+    files = sorted(path for path in (tmp_path / "good").rglob("*") if path.is_file())
+    for number, file in enumerate(files):
+        copy = tmp_path / str(number)
+        shutil.copytree(tmp_path / "good", copy)
+        (copy / file.relative_to(tmp_path / "good")).write_bytes(b"\xff{[" * 5)
+        told = f"{copy}/7: not a checkpoint of this config's supernet"
+        try:
+            found = load_weights(copy, shapes(a=3))
+        except ValueError as error:
+            assert str(error).startswith(told)  # noqa: PT017
+        else:
+            assert found["a"].shape == (3,)
 
 
 def test_a_directory_without_checkpoints_is_named(tmp_path: Path) -> None:
