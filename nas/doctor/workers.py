@@ -19,6 +19,7 @@ def worker_environments(config: Config | None) -> dict[str, dict[str, str]]:
         config: What is to be run; None for the defaults of a config.
     """
     from nas.execution.cluster import worker_environment
+    from nas.stages.setting import cache_environment
 
     train = TrainConfig() if config is None else config.train
     search = SearchConfig() if config is None else config.search
@@ -31,7 +32,7 @@ def worker_environments(config: Config | None) -> dict[str, dict[str, str]]:
         found["search"] = worker_environment(
             cpus=search.cpus_per_worker, gpus=search.gpus_per_worker
         )
-    return found
+    return {stage: own | cache_environment() for stage, own in found.items()}
 
 
 def show_workers(environments: Mapping[str, Mapping[str, str]]) -> Iterator[Check]:

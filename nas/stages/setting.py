@@ -63,14 +63,6 @@ class Setting:
         return (self.study.path / "checkpoints").absolute()
 
     @property
-    def environment(self) -> dict[str, str]:
-        """Of workers: compiled functions are kept, and shared by all processes and studies."""
-        return {
-            "JAX_COMPILATION_CACHE_DIR": str(compilation_cache()),
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        }
-
-    @property
     def payload(self) -> SubnetPayload:
         """What evaluators are built from."""
         search = self.config.search
@@ -97,7 +89,7 @@ class Setting:
             workers=search.workers,
             cpus_per_worker=search.cpus_per_worker,
             gpus_per_worker=search.gpus_per_worker,
-            worker_env=self.environment,
+            worker_env=cache_environment(),
             timeout_s=search.timeout_s,
         )
 
@@ -115,6 +107,14 @@ def compilation_cache() -> Path:
     return Path(caches).absolute() / "ridgeline" / "compiled"
 
 
+def cache_environment() -> dict[str, str]:
+    """Variables by which workers keep compiled functions, shared by all processes and studies."""
+    return {
+        "JAX_COMPILATION_CACHE_DIR": str(compilation_cache()),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+
+
 def prepare_process(setting: Setting) -> None:
     """Starts Ray where the config asks for it, then shares compiled functions.
 
@@ -128,5 +128,5 @@ def prepare_process(setting: Setting) -> None:
         start_ray()
     import jax
 
-    jax.config.update("jax_compilation_cache_dir", setting.environment["JAX_COMPILATION_CACHE_DIR"])
+    jax.config.update("jax_compilation_cache_dir", str(compilation_cache()))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

@@ -12,7 +12,7 @@ from nas.config import Config, TrainConfig
 from nas.live import StageProgress
 from nas.stages.adapt import check_targets
 from nas.stages.search import check_warm_start
-from nas.stages.setting import Setting, prepare_process
+from nas.stages.setting import Setting, cache_environment, prepare_process
 from nas.study import Study
 from nas.supernet.job import TrainingJob
 from nas.supernet.progress import Compiling, Report, Rollback, Told
@@ -169,6 +169,6 @@ def _run(job: TrainingJob, setting: Setting, on_progress: Report) -> None:
         cpus_per_worker=train.cpus_per_worker,
         gpus_per_worker=train.gpus_per_worker,
         storage=setting.study.path / "ray",
-        environment=setting.environment,
+        environment=cache_environment(),
         on_progress=on_progress,
     )
