@@ -33,10 +33,8 @@ others = {
 plain = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
 for who in sys.argv[1:]:
     variables = others[who]
-    done = subprocess.run(
-        [*ask, address], env={**plain, **variables}, capture_output=True, text=True
-    )
-    print(who, done.returncode, "1.0 CPU" in done.stdout, sep=",")
+    done = subprocess.run([*ask, address], env={**plain, **variables}, capture_output=True)
+    print(who, done.returncode, sep=",")
 print("token", len(token), sep=",")
 print(ray.get(ray.remote(lambda: 41 + 1).remote()))
 stop_ray()
@@ -60,12 +58,12 @@ def told(*who: str, **variables: str) -> list[str]:
 
 def test_a_cluster_that_we_start_turns_away_whoever_lacks_its_token():
     found = told("with it", "without", "another")
-    # Who is let in is told of the cluster's one processor. A token is 256 bits, in hexadecimal.
-    assert found == ["with it,0,True", "without,1,False", "another,1,False", "token,64", "42"]
+    # A token is 256 bits, in hexadecimal.
+    assert found == ["with it,0", "without,1", "another,1", "token,64", "42"]
 
 
 def test_a_user_who_wants_no_tokens_has_none():
-    assert told("without", RAY_AUTH_MODE="disabled")[0] == "without,0,True"
+    assert told("without", RAY_AUTH_MODE="disabled")[0] == "without,0"
 
 
 @pytest.mark.parametrize("name", TOKEN_VARIABLES)
