@@ -39,7 +39,7 @@ def test_the_executed_subnet_equals_the_standalone_network(genotype: np.ndarray)
 
 @pytest.mark.slow
 @given(genotypes())
-@settings(max_examples=20)
+@settings(max_examples=8)
 def test_many_executed_subnets_equal_their_standalone_networks(genotype: np.ndarray) -> None:
     assert_subnet_equals_standalone(CHAIN, SPACE.decode(genotype), shared_weights())
 
