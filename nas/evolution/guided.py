@@ -220,39 +220,43 @@ class GuidedEvolution:
     def _choose(self, n: int) -> Int[np.ndarray, "k d"]:
         """Unseen genotypes of which most is expected; fewer than `n` where nothing is."""
         changed = self._surrogate.learn(self._told, self.archive.error, self._standing())
+        pending = self._pending.genotypes(len(self._space.decisions))
         if self._pools.small:
-            return self._chosen(n, self._pools.whole, self._whole_view(anew=changed))
+            return self._chosen(n, self._pools.whole, self._whole_view(anew=changed), pending)
         observed = self._told[self._surrogate.rows]
         known = self._surrogate.candidates(observed[:0])
         known.add(observed)
         found = np.empty((0, len(self._space.decisions)), dtype=np.int64)
         if self._kept is not None and len(self.archive) < _BRED_ANEW * self._bred_at:
-            found = self._chosen_from(n, self._kept, known)
+            found = self._chosen_from(n, self._kept, known, pending)
         if len(found) < n:
             self._kept, self._bred_at = self._bred(known), len(self.archive)
-            found = self._chosen_from(n, self._kept, known)
+            found = self._chosen_from(n, self._kept, known, pending)
         return found
 
-    def _chosen_from(self, n: int, pool: Pool, known: Candidates) -> Int[np.ndarray, "k d"]:
+    def _chosen_from(
+        self, n: int, pool: Pool, known: Candidates, pending: Int[np.ndarray, "p d"]
+    ) -> Int[np.ndarray, "k d"]:
         """Of a pool, and with what is pending beside it."""
-        pending = self._pending.genotypes(len(self._space.decisions))
         absent = pending[~np.isin(self._pools.codes(pending), pool.codes)]
         if len(absent):
             pool = pool.with_all(self._pools.of(absent))
-        return self._chosen(n, pool, known.elsewhere(pool.features))
+        return self._chosen(n, pool, known.elsewhere(pool.features), pending)
 
-    def _chosen(self, n: int, pool: Pool, view: Candidates) -> Int[np.ndarray, "k d"]:
+    def _chosen(
+        self, n: int, pool: Pool, view: Candidates, pending: Int[np.ndarray, "p d"]
+    ) -> Int[np.ndarray, "k d"]:
         mean, std = self._surrogate.log_error(view)
         outlook = Outlook(view, mean, std, pool.costs, pool.violation)
-        decisions = len(self._space.decisions)
-        free = ~np.isin(pool.codes, self._pools.codes(self._seen.genotypes(decisions)))
+        seen = self._pools.codes(self._seen.genotypes(len(self._space.decisions)))
+        free = ~np.isin(pool.codes, seen)
         chosen = choose(
             n,
             outlook,
             self._fronts,
             self.archive.goals,
             free=free,
-            pending=self._pools.rows(pool, self._pending.genotypes(decisions)),
+            pending=self._pools.rows(pool, pending),
         )
         chosen = np.concatenate((self._closest(pool, free), chosen))[:n]
         genotypes = pool.genotypes[chosen]
