@@ -7,6 +7,7 @@ import json
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def versions() -> dict[str, str]:
     }
 
 
+@cache
 def commit() -> str | None:
     """Of this package: where it was installed from, or of the checkout that it runs in.
 
